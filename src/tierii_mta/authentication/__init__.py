@@ -1,0 +1,1 @@
+"""Who really sent it: DKIM signing and verifying."""

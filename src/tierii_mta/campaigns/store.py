@@ -1,0 +1,152 @@
+"""The port campaigns are kept behind: records, the expanded snapshot, recipients.
+
+Owns the campaign's states and what enqueueing writes; storage implements it.  The snapshot is what every attempt
+sends: specification, expanded sources and attachments by content hash, fixed when the first recipient is accepted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from tierii_mta.clock import Instant
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.queue.delivery import Json, Priority, State
+
+
+class CampaignState(StrEnum):
+    """Where a campaign stands."""
+
+    DRAFT = "draft"  # rows are loading, nothing is claimable
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DRAINING = "draining"  # cancelled or ended while deliveries are active
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"  # loading was refused
+
+
+CAMPAIGN_TRANSITIONS: Mapping[CampaignState, frozenset[CampaignState]] = {
+    CampaignState.DRAFT: frozenset(
+        {CampaignState.SCHEDULED, CampaignState.RUNNING, CampaignState.FAILED, CampaignState.CANCELLED}
+    ),
+    CampaignState.SCHEDULED: frozenset({CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.DRAINING}),
+    CampaignState.RUNNING: frozenset({CampaignState.PAUSED, CampaignState.DRAINING, CampaignState.COMPLETED}),
+    CampaignState.PAUSED: frozenset({CampaignState.RUNNING, CampaignState.SCHEDULED, CampaignState.DRAINING}),
+    CampaignState.DRAINING: frozenset({CampaignState.COMPLETED, CampaignState.CANCELLED}),
+    CampaignState.COMPLETED: frozenset({CampaignState.RUNNING}),  # `enqueue --reopen` or `retry`
+    CampaignState.CANCELLED: frozenset({CampaignState.RUNNING}),  # `enqueue --reopen`
+    CampaignState.FAILED: frozenset({CampaignState.DRAFT}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a campaign sends, complete and fixed: enough to render any of its mails without the operator's files."""
+
+    specification: Mapping[str, Json]  # canonical campaign.yaml, secrets unresolved
+    contents: Mapping[str, bytes]  # SHA-256 in hex → expanded template or attachment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A campaign about to be loaded."""
+
+    id: str
+    name: str
+    is_marketing: bool
+    priority: Priority
+    list_id: str | None
+    fingerprint: str
+    snapshot: Snapshot
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignRecord:
+    """A campaign as kept."""
+
+    id: str
+    name: str
+    state: CampaignState
+    is_marketing: bool
+    priority: Priority
+    list_id: str | None
+    fingerprint: str
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+    reason: str | None  # why paused or failed
+    report: Mapping[str, Json] = field(default_factory=dict)  # the load report: rows, accepted, rejected, ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRecipient:
+    """One row to be accepted."""
+
+    recipient: str
+    recipient_key: PersonKey
+    domain: str
+    contact: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What became of a batch of rows: `accepted` + `present` + `suppressed` is its length."""
+
+    accepted: int
+    present: int  # already a recipient of this campaign
+    suppressed: int  # left out
+
+
+class CampaignStore(Protocol):
+    """Campaigns, kept durably. Every method is one commit, with its events and change rows."""
+
+    async def find(self, campaign: str) -> CampaignRecord | None:
+        """Return the record, or None."""
+
+    async def campaigns(self, *, limit: int = 100) -> Sequence[CampaignRecord]:
+        """Return the newest campaigns."""
+
+    async def open_draft(self, draft: Draft, *, reopen: bool = False) -> CampaignRecord:
+        """Begin or go on loading. A missing, draft or failed id takes the new content; an id with the same fingerprint
+        goes on in its present state (final ones only with `reopen`, which makes them running again at the end).
+
+        Raises `Conflict`: another fingerprint, or a final campaign without `reopen`.
+        """
+
+    async def add_recipients(
+        self,
+        campaign: str,
+        rows: Sequence[NewRecipient],
+        *,
+        now: Instant,
+        expires_at: Instant,
+        exclude_suppressed: bool = True,
+    ) -> Added:
+        """Accept at most 1,000 rows in one commit; a person already there is left as is. Idempotent.
+
+        Rows of a draft are not claimable before `start`.
+        """
+
+    async def start(self, campaign: str, *, report: Mapping[str, Json], now: Instant) -> CampaignRecord:
+        """Leave draft (or announce rows added to a running campaign): → running, with events and a change row."""
+
+    async def fail(self, campaign: str, *, reason: str, now: Instant) -> None:
+        """A draft whose loading was refused: → failed; its rows are deleted."""
+
+    async def move(self, campaign: str, to_state: CampaignState, *, reason: str | None, now: Instant) -> CampaignRecord:
+        """Pause, resume or cancel (→ draining). Raises `NotFound`, or `Conflict` where the table forbids it."""
+
+    async def retry_failed(self, campaign: str, *, now: Instant, expires_at: Instant) -> int:
+        """failed → pending for the whole campaign; return how many."""
+
+    async def counts(self, campaign: str) -> Mapping[State, int]:
+        """Return all nine states' counts, from the tally."""
+
+    async def marks(self, campaign: str) -> Mapping[str, int]:
+        """Return persons per mark: in_doubt, late_bounce, opened, clicked, replied, unsubscribed, complained."""
+
+    async def snapshot(self, campaign: str) -> Snapshot:
+        """Return what the campaign sends; raises `NotFound`."""

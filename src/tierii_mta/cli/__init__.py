@@ -1,0 +1,1 @@
+"""How it is driven: one module per noun, on click."""

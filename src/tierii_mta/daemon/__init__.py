@@ -1,0 +1,1 @@
+"""How it runs: settings, logs, control socket, supervisor, and the composition root (daemon.assembly)."""

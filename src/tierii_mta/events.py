@@ -1,0 +1,116 @@
+"""Every event the product emits, with the fields its `data` carries.
+
+Owns names and shapes; storage keeps events in the commit they describe, and gives each its `seq`.  Names here are a
+contract with other people's webhooks: add freely, never rename.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tierii_mta.clock import Instant, rfc3339
+
+
+class EventType(StrEnum):
+    """What happened."""
+
+    SENT = "email.sent"  # handed to another relay (transports); direct MX emits delivered alone
+    DELIVERED = "email.delivered"
+    DEFERRED = "email.deferred"
+    BOUNCED = "email.bounced"
+    FAILED = "email.failed"
+    EXPIRED = "email.expired"
+    SUPPRESSED = "email.suppressed"
+    CANCELLED = "email.cancelled"
+    HELD = "email.held"
+    IN_DOUBT = "email.in_doubt"
+    OPENED = "email.opened"
+    CLICKED = "email.clicked"
+    UNSUBSCRIBED = "email.unsubscribed"
+    COMPLAINED = "email.complained"
+    REPLIED = "email.replied"
+    AUTO_REPLIED = "email.auto_replied"
+    QUEUED = "email.queued"  # submitted mail only
+    CAMPAIGN_CREATED = "campaign.created"
+    CAMPAIGN_SCHEDULED = "campaign.scheduled"
+    CAMPAIGN_STARTED = "campaign.started"
+    CAMPAIGN_PAUSED = "campaign.paused"
+    CAMPAIGN_RESUMED = "campaign.resumed"
+    CAMPAIGN_COMPLETED = "campaign.completed"
+    CAMPAIGN_CANCELLED = "campaign.cancelled"
+    CAMPAIGN_FAILED = "campaign.failed"
+    CAMPAIGN_GUARD_TRIPPED = "campaign.guard_tripped"
+    CONTACT_REJECTED = "contact.rejected"
+    CONTACT_ERASED = "contact.erased"
+    SUPPRESSION_CREATED = "suppression.created"
+    SUPPRESSION_DELETED = "suppression.deleted"
+    LANE_SUSPENDED = "lane.suspended"
+    LANE_RESUMED = "lane.resumed"
+    LANE_SLOWED = "lane.slowed"
+    INBOUND_RECEIVED = "inbound.received"
+    INBOUND_QUARANTINED = "inbound.quarantined"
+    WEBHOOK_TEST = "webhook.test"
+
+
+_SMTP_FIELDS = (
+    "mx",
+    "address",
+    "code",
+    "enhanced",
+    "reply",
+    "class",
+    "stage",
+    "attempt",
+    "tls",
+    "source",
+    "elapsed_ms",
+)
+
+DATA_FIELDS: Mapping[EventType, tuple[str, ...]] = {
+    EventType.DELIVERED: _SMTP_FIELDS,
+    EventType.SENT: _SMTP_FIELDS,
+    EventType.DEFERRED: (*_SMTP_FIELDS, "next_attempt"),
+    EventType.BOUNCED: _SMTP_FIELDS,
+    EventType.FAILED: (*_SMTP_FIELDS, "reason"),
+    EventType.EXPIRED: ("age_s", "attempts", "last_reply"),
+    EventType.IN_DOUBT: (*_SMTP_FIELDS, "cause", "policy"),
+    EventType.SUPPRESSED: ("scope", "reason"),
+    EventType.UNSUBSCRIBED: ("scope", "method"),
+    EventType.SUPPRESSION_CREATED: ("scope", "reason", "evidence"),
+    EventType.SUPPRESSION_DELETED: ("scope", "reason"),
+    EventType.LANE_SUSPENDED: ("domain", "until", "reason", "reply"),
+    EventType.LANE_RESUMED: ("domain",),
+}
+"""What `data` may hold, per type that has any. Fields without a value are left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened. `seq` is given by the store, in commit order; it is None before that."""
+
+    id: str  # sortable, clock.sortable_id("evt", ...)
+    type: EventType
+    at: Instant
+    campaign_id: str | None = None
+    delivery_id: int | None = None
+    message_id: str | None = None
+    recipient: str | None = None
+    provider: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)  # JSON values
+    seq: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the event as webhooks, `events` and the API show it."""
+        return {
+            "id": self.id,
+            "seq": self.seq,
+            "type": str(self.type),
+            "timestamp": rfc3339(self.at),
+            "campaign_id": self.campaign_id,
+            "delivery_id": str(self.delivery_id) if self.delivery_id is not None else None,
+            "message_id": self.message_id,
+            "recipient": self.recipient,
+            "provider": self.provider,
+            "data": dict(self.data),
+        }

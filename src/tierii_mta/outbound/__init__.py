@@ -1,0 +1,1 @@
+"""How mail leaves: route, throttle, session, attempt, and what the reply means."""

@@ -1,0 +1,1 @@
+"""Ways out: direct to the MX hosts of the recipient's domain."""

@@ -1,0 +1,286 @@
+"""THE STORAGE PORT: what the queue asks of a database, and the operations it commits.
+
+Owns the contract that `storage` implements for SQLite and PostgreSQL and that `tests/contracts` checks on both.
+Operations are values: the committer gathers them, and `QueueStore.apply` writes a whole group in one transaction,
+together with the events they carry, the tally they move and the change rows others read.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from tierii_mta.clock import Instant
+from tierii_mta.consent.suppression import Suppression
+from tierii_mta.errors import TieriiError, Unavailable
+from tierii_mta.events import Event
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.queue.delivery import (
+    Delivery,
+    DeliveryId,
+    Epoch,
+    FailureReason,
+    Json,
+    Lane,
+    LaneId,
+    MessageRow,
+    Priority,
+    State,
+    StreamId,
+)
+
+
+class StatementFailed(TieriiError):
+    """One operation of a group cannot be written; the transaction was rolled back and nothing of it remains."""
+
+
+class CommitFailed(Unavailable):
+    """The COMMIT itself failed (full disk, failing fsync, lost server): nobody of the group may be told `kept`."""
+
+
+# -- operations ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """A recipient of a message being accepted."""
+
+    recipient: str
+    recipient_key: PersonKey
+    domain: str
+    contact: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """Keep a stored message and its deliveries. Result: the `MessageRow` and the ids, as `Accepted`."""
+
+    stream: str  # name of the stream, e.g. "send" or "user:shop"; created when missing
+    priority: Priority
+    reverse_path: str  # "" the null sender
+    message_id: str
+    parts: Sequence[bytes]  # the message in pieces of at most 256 KiB, CR LF line ends, unsigned
+    deliveries: Sequence[NewDelivery]
+    accepted_at: Instant
+    expires_at: Instant
+    is_marketing: bool = False
+    idempotency_key: str | None = None  # scoped to the stream; a repeated key answers with the first message
+    events: Sequence[Event] = ()  # their delivery_id is filled in by the store, one event per delivery in order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What an `Accept` made, or, for a repeated idempotency key, had made before."""
+
+    message: MessageRow
+    deliveries: tuple[DeliveryId, ...]
+    message_id: str
+    is_repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activate:
+    """queued → active, before MAIL FROM. Result: True, or False if the row is no longer ours."""
+
+    delivery: DeliveryId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Leave `queued` or `active`. Result: True, or False if the row is no longer ours (nothing is written then)."""
+
+    delivery: Delivery
+    epoch: Epoch
+    from_state: State  # QUEUED or ACTIVE
+    to_state: State
+    at: Instant
+    due: Instant | None = None  # for RETRY and PENDING
+    attempts: int = 0  # the new count
+    reason: FailureReason | None = None
+    is_in_doubt: bool = False  # sets the mark
+    was_blocked: bool = False
+    body_hash: str | None = None
+    last_reply: str | None = None
+    events: Sequence[Event] = ()
+    suppression: Suppression | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspendLane:
+    """Close a lane until `until` (None: open it again), with the reason operators see."""
+
+    lane: LaneId
+    until: Instant | None
+    reason: str = ""
+    events: Sequence[Event] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Write events that belong to no other operation."""
+
+    events: Sequence[Event]
+
+
+Operation = Accept | Activate | Settle | SuspendLane | Record
+Result = Accepted | bool | None
+
+
+# -- what the queue reads --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """How much of one lane may be claimed now."""
+
+    lane: LaneId
+    priority: Priority
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a claim brought. `exhausted` names lanes that gave less than asked and when they are due next, if ever."""
+
+    deliveries: Sequence[Delivery]
+    exhausted: Mapping[tuple[LaneId, Priority], Instant | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneLoad:
+    """One (lane, priority) with claimable mail, as the directory learns it at start."""
+
+    lane: Lane
+    priority: Priority
+    count: int
+    due: Instant  # earliest
+    suspended_until: Instant | None = None
+
+
+class ChangeKind(StrEnum):
+    """What another process changed."""
+
+    MAIL = "mail"  # a stream has new claimable mail, or its lanes must be read anew
+    STREAM = "stream"  # paused, resumed or cancelled
+    LANE = "lane"  # suspended or released
+    SUPPRESSION = "suppression"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One row of the change log."""
+
+    seq: int
+    kind: ChangeKind
+    stream: StreamId | None
+    lane: LaneId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One run of one process."""
+
+    epoch: Epoch
+    name: str
+    role: str
+    pid: int
+    started_at: Instant
+    seen_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Everything known of one delivery, for `why`."""
+
+    id: DeliveryId
+    campaign: str | None
+    step: int
+    recipient: str
+    domain: str
+    state: State
+    reason: FailureReason | None
+    priority: Priority
+    attempts: int
+    accepted_at: Instant
+    due: Instant | None
+    expires_at: Instant
+    is_in_doubt: bool
+    message_id: str | None
+    events: Sequence[Event]
+
+
+class QueueStore(Protocol):
+    """The queue's side of the database. Every method is atomic; all times are given, none is read."""
+
+    async def register(self, *, name: str, role: str, pid: int, now: Instant) -> Epoch:
+        """Add a `node` row and return its epoch, greater than every earlier one."""
+
+    async def heartbeat(self, epoch: Epoch, now: Instant) -> None:
+        """Say that the owner of `epoch` lives."""
+
+    async def retire(self, epoch: Epoch) -> None:
+        """Remove the node row at a clean stop."""
+
+    async def free_dead(self, epoch: Epoch, now: Instant) -> tuple[int, int]:
+        """Free the rows of owners that are gone: every older epoch on SQLite, those silent for 60 s on PostgreSQL.
+
+        queued → pending; active → retry, due now, with `email.in_doubt {cause: crash}`, whatever its class.
+        Pages of at most 1,000 rows a commit. Return how many of each (queued, active).
+        """
+
+    def loads(self, stream: StreamId | None = None) -> AsyncIterator[LaneLoad]:
+        """Yield claimable mail per (lane, priority), of one stream or of all streams that are open."""
+
+    async def claim(self, quotas: Sequence[Quota], *, epoch: Epoch, now: Instant) -> Claim:
+        """Take due rows into hand (→ queued, owner = epoch), earliest due first in each quota, in one transaction.
+
+        Rows whose recipient is suppressed for their stream end `suppressed`, with the event, and are not returned.
+        Rows of streams that are not open are not taken.
+        """
+
+    async def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        """Write all operations in one transaction and return a result for each, in order.
+
+        Raises `StatementFailed` (nothing written; try the members one by one) or `CommitFailed` (nobody was kept).
+        """
+
+    async def probe(self) -> None:
+        """Commit one durable row, to see whether a sick store has recovered; raises `CommitFailed`."""
+
+    async def changes(self, after: int) -> Sequence[Change]:
+        """Return change rows behind the cursor `after`, cheaply when there are none."""
+
+    async def last_change(self) -> int:
+        """Return the newest change seq (0 if none): where a cursor starts."""
+
+    async def expire(self, now: Instant, *, limit: int = 1000) -> int:
+        """One page of the age sweep: rows past `expires_at` in any state that is not final → failed(expired) with
+        their event (failed(blocked) where the last refusal was of us). In-hand rows whose owner is alive are left to
+        it. Return how many ended; call again while it is `limit`.
+        """
+
+    async def purge(self, *, deliveries_before: Instant, events_before: Instant, limit: int = 2000) -> int:
+        """One page of retention: delete final rows and old events; return how many went. Campaign ids stay taken."""
+
+    async def finish_streams(self, now: Instant) -> Sequence[str]:
+        """End campaigns that have no open delivery left: running → completed, draining → completed | cancelled.
+
+        For cancelled streams, sweeps up to 1,000 waiting rows to `cancelled` per call. Return the campaign ids that
+        ended in this call.
+        """
+
+    async def history(self, *, key: PersonKey | None = None, message_id: str | None = None) -> Sequence[History]:
+        """Return a person's deliveries, or those of one message, newest first, each with its events."""
+
+    async def totals(self) -> Mapping[tuple[State, Priority], int]:
+        """Return how many deliveries stand in each open state, per priority."""
+
+    async def nodes(self) -> Sequence[Node]:
+        """Return the processes that are registered."""
+
+    async def message_parts(self, message: MessageRow) -> Sequence[bytes]:
+        """Return a stored message's parts in order."""
+
+    def events(self, *, after: int = 0, limit: int = 1000, types: Sequence[str] = ()) -> AsyncIterator[Event]:
+        """Yield events behind the cursor `after` in `seq` order, at most `limit`."""

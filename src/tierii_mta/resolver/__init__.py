@@ -1,0 +1,1 @@
+"""How names become hosts: the Resolver port, its answers, and the stub resolver behind it."""

@@ -1,0 +1,1 @@
+"""How SMTP is spoken: sans-I/O engines that are fed bytes and give bytes and results. Pure, no sockets."""

@@ -1,0 +1,1 @@
+"""How it is seen: the HTTP application in its own process."""
