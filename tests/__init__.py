@@ -1,0 +1,1 @@
+"""The tests mirror `src`; besides them stand contracts/ (ports on both databases) and scenarios/ (the whole daemon)."""
