@@ -48,6 +48,8 @@ def test_every_shipped_yaml_file_parses() -> None:
 
 
 def test_the_readme_holds_the_two_commands_the_gate_runs() -> None:
-    blocks = re.findall(r"^```sh\n(python3 -m venv.*?)^```", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```sh\n(python3 -m venv.*?)^```", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL
+    )
     assert "tierii-mta demo" in blocks[0]
     assert "pytest" in blocks[1]

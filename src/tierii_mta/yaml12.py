@@ -22,7 +22,10 @@ _NULL = re.compile(r"null|Null|NULL|~|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|(?:0|[1-9][0-9]*)(?=[eE]))(?:[eE][-+]?[0-9]+)?")
-_STANDARD_TAGS = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset(
+    "tag:yaml.org,2002:" + name
+    for name in ("map", "seq", "str", "bool", "int", "float", "null", "timestamp", "merge", "value")
+)
 
 KeyPath = tuple[str | int, ...]
 
@@ -106,12 +109,13 @@ class _Construction:
         if self._nodes > _MAX_NODES or len(path) > 64:
             raise self._at(node, "is nested or aliased too deeply")
         self._document.lines.setdefault(path, node.start_mark.line + 1)
+        if node.tag not in _PLAIN_TAGS:
+            raise self._at(node, f"has the tag {node.tag}", "write plain values")
         if isinstance(node, yaml.MappingNode):
             return dict(self._pairs(node, path))
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, number)) for number, item in enumerate(node.value)]
-        if not isinstance(node, yaml.ScalarNode) or not node.tag.startswith(_STANDARD_TAGS):
-            raise self._at(node, f"has the tag {node.tag}", "write plain values")
+        assert isinstance(node, yaml.ScalarNode)  # the only kind left
         return node.value if node.style is not None else plain_scalar(node.value)
 
     def _pairs(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, Any]]:

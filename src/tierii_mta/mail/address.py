@@ -20,6 +20,7 @@ _ATOM = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+)*"
 )
 _QUOTED = re.compile(r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*"')
+_ESCAPED = re.compile(r"\\(.)")
 _ASCII_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 _LITERAL = re.compile(r"\[(?:(IPv6:)([0-9A-Fa-f:.]+)|([0-9.]+))\]", re.IGNORECASE)
 _FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -31,7 +32,7 @@ class InvalidAddress(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A mailbox. `local` is kept as given (with its quotes, if any); `domain` is in lower-case A-labels or a literal."""
+    """A mailbox. `local` is kept as given, with its quotes, if any; `domain` is lower-case A-labels or a literal."""
 
     local: str
     domain: str
@@ -62,8 +63,12 @@ class Address:
 
     @property
     def key(self) -> str:
-        """The person: NFC, lower case. Two addresses with one key are one recipient (consent, dedupe)."""
-        return f"{unicodedata.normalize('NFC', self.local.casefold() if self.local.isascii() else self.local.lower())}@{self.domain}"
+        """The person: NFC, lower case, without needless quotes. Addresses with one key are one recipient."""
+        local = self.local
+        if local.startswith('"'):
+            bare = _ESCAPED.sub(r"\1", local[1:-1])
+            local = bare if _ATOM.fullmatch(bare) else local
+        return f"{unicodedata.normalize('NFC', local.lower())}@{self.domain}"
 
     @property
     def needs_smtputf8(self) -> bool:
