@@ -1,0 +1,197 @@
+"""Signed tokens: what links, return paths and Message-IDs carry so that the way back can be believed.
+
+Owns the one codec and the payloads of unsubscribe links and return paths; not what a token permits (its reader does)
+nor the URLs around it.  A key per purpose and form is derived from the installation's secret with HKDF (RFC 5869), so
+a token for one purpose never opens as another.  Nothing is hidden in a token: it is authentic, not secret, and holds
+no address.  Pure.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from tierii_mta.errors import ConfigurationError
+from tierii_mta.mail.address import Address
+from tierii_mta.mail.person import PersonKey
+
+MIN_SECRET_OCTETS = 16
+_VERSION = 1
+_URL_MAC_OCTETS = 16
+_LOCAL_MAC_OCTETS = 10
+_PERSON_OCTETS = 16
+_BOUND_OCTETS = 4  # of the recipient's key, inside a return path
+_MAX_TOKEN_CHARACTERS = 2048
+_MAX_DELIVERY = (1 << 63) - 1
+
+
+class Purpose(StrEnum):
+    """What a token is for; each has keys of its own."""
+
+    UNSUBSCRIBE = "unsubscribe"
+    PREFERENCES = "preferences"
+    WEB_VIEW = "web-view"
+    OPEN = "open"
+    CLICK = "click"
+    BOUNCE = "bounce"  # the return path (VERP)
+    REPLY = "reply"
+    MESSAGE_ID = "message-id"
+
+
+class TokenCodec:
+    """Seals and opens tokens under one secret; tokens of `previous` secrets still open, new ones use the first.
+
+    A token is version, key id, payload and a truncated HMAC-SHA256 over all three.  The person key depends on the
+    current secret alone.
+    """
+
+    def __init__(self, secret: bytes, *, previous: Sequence[bytes] = ()) -> None:
+        self._rings = [_Ring(each) for each in (secret, *previous)]
+
+    def person_key(self, address: Address) -> PersonKey:
+        """Return what queue and suppression list know the person by; equal for addresses that differ only in case."""
+        return PersonKey(hmac.digest(self._rings[0].person, address.key.encode(), "sha256")[:_PERSON_OCTETS])
+
+    def seal(self, purpose: Purpose, payload: bytes) -> str:
+        """Return a token for a URL: base64url without padding, MAC of 16 octets."""
+        token = self._rings[0].seal(self._rings[0].url[purpose], payload, _URL_MAC_OCTETS)
+        return base64.urlsafe_b64encode(token).rstrip(b"=").decode("ascii")
+
+    def open(self, purpose: Purpose, token: str) -> bytes | None:
+        """Return the payload, or None if the token is malformed, forged, or made for another purpose."""
+        octets = _from_base64url(token)
+        if octets is None:
+            return None
+        keys = ((ring, ring.url[purpose]) for ring in self._rings)
+        return next(
+            (found for ring, key in keys if (found := ring.open(key, octets, _URL_MAC_OCTETS)) is not None), None
+        )
+
+    def seal_local(self, purpose: Purpose, payload: bytes) -> str:
+        """Return a token for the local part of an address or a Message-ID: lower-case base32, MAC of 10 octets."""
+        token = self._rings[0].seal(self._rings[0].local[purpose], payload, _LOCAL_MAC_OCTETS)
+        return base64.b32encode(token).rstrip(b"=").decode("ascii").lower()
+
+    def open_local(self, purpose: Purpose, text: str) -> bytes | None:
+        """Return the payload or None, like `open`; upper and lower case are one, as relays fold local parts."""
+        octets = _from_base32(text)
+        if octets is None:
+            return None
+        keys = ((ring, ring.local[purpose]) for ring in self._rings)
+        return next(
+            (found for ring, key in keys if (found := ring.open(key, octets, _LOCAL_MAC_OCTETS)) is not None), None
+        )
+
+
+class _Ring:
+    """The keys derived from one secret."""
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < MIN_SECRET_OCTETS:
+            raise ConfigurationError(
+                f"the secret has {len(secret)} octets, fewer than {MIN_SECRET_OCTETS}",
+                where="secret",
+                remedy="let the daemon create data_dir/secret, or give at least 16 random octets",
+            )
+        self.key_id = _derive(secret, "key-id")[:1]
+        self.person = _derive(secret, "person")
+        self.url = {purpose: _derive(secret, f"url:{purpose}") for purpose in Purpose}
+        self.local = {purpose: _derive(secret, f"local:{purpose}") for purpose in Purpose}
+
+    def seal(self, key: bytes, payload: bytes, mac_octets: int) -> bytes:
+        body = bytes((_VERSION,)) + self.key_id + payload
+        return body + hmac.digest(key, body, "sha256")[:mac_octets]
+
+    def open(self, key: bytes, token: bytes, mac_octets: int) -> bytes | None:
+        body, mac = token[:-mac_octets], token[-mac_octets:]
+        if len(body) < 2 or body[0] != _VERSION or body[1:2] != self.key_id:
+            return None
+        return body[2:] if hmac.compare_digest(hmac.digest(key, body, "sha256")[:mac_octets], mac) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """What an unsubscribe link says: who, from which list, and, if known, because of which mail."""
+
+    key: PersonKey
+    list_id: str
+    delivery: int | None
+
+
+def seal_unsubscribe(codec: TokenCodec, key: PersonKey, list_id: str, delivery: int | None = None) -> str:
+    """Return the token of an unsubscribe link. It never expires and works after the delivery was purged."""
+    if len(key) != _PERSON_OCTETS:
+        raise ValueError("not a person key")
+    number = b"" if delivery is None else _pack_delivery(delivery)
+    return codec.seal(Purpose.UNSUBSCRIBE, key + bytes((len(number),)) + number + list_id.encode())
+
+
+def open_unsubscribe(codec: TokenCodec, token: str) -> Unsubscribe | None:
+    """Return what the link says, or None for a token that is not ours or not for unsubscribing."""
+    payload = codec.open(Purpose.UNSUBSCRIBE, token)
+    if payload is None or len(payload) <= _PERSON_OCTETS:
+        return None
+    key, size, rest = payload[:_PERSON_OCTETS], payload[_PERSON_OCTETS], payload[_PERSON_OCTETS + 1 :]
+    return Unsubscribe(PersonKey(key), rest[size:].decode(), int.from_bytes(rest[:size], "big") if size else None)
+
+
+def return_path(codec: TokenCodec, delivery: int, recipient: Address, domain: str) -> Address:
+    """Return the VERP of one delivery, `b+<token>@domain`, bound to its recipient; at most 43 octets of local part.
+
+    `domain` is in A-labels, as `mail.address.parse_domain` returns it.
+    """
+    payload = _pack_delivery(delivery) + codec.person_key(recipient)[:_BOUND_OCTETS]
+    return Address(f"b+{codec.seal_local(Purpose.BOUNCE, payload)}", domain)
+
+
+def open_return_path(codec: TokenCodec, address: Address, recipient: Address | None = None) -> int | None:
+    """Return the delivery a bounce came back to, or None if the address is not a return path of ours.
+
+    With `recipient`, also None unless the return path was made for that person.
+    """
+    mark, _, token = address.local.partition("+")
+    payload = codec.open_local(Purpose.BOUNCE, token) if mark.lower() == "b" else None
+    if payload is None or len(payload) <= _BOUND_OCTETS:
+        return None
+    if recipient is not None and not hmac.compare_digest(
+        codec.person_key(recipient)[:_BOUND_OCTETS], payload[-_BOUND_OCTETS:]
+    ):
+        return None
+    return int.from_bytes(payload[:-_BOUND_OCTETS], "big")
+
+
+def _pack_delivery(delivery: int) -> bytes:
+    if not 0 <= delivery <= _MAX_DELIVERY:
+        raise ValueError("not a delivery id")
+    return delivery.to_bytes(max(1, (delivery.bit_length() + 7) // 8), "big")
+
+
+def _derive(secret: bytes, info: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"tierii-mta " + info.encode()).derive(secret)
+
+
+def _from_base64url(token: str) -> bytes | None:
+    """Decode the one canonical spelling of a token; anything else is None."""
+    if len(token) > _MAX_TOKEN_CHARACTERS or not token.isascii():
+        return None
+    try:
+        octets = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except binascii.Error:
+        return None
+    return octets if base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii") == token else None
+
+
+def _from_base32(text: str) -> bytes | None:
+    if len(text) > _MAX_TOKEN_CHARACTERS or not text.isascii():
+        return None
+    folded = text.upper()
+    try:
+        octets = base64.b32decode(folded + "=" * (-len(folded) % 8))
+    except binascii.Error:
+        return None
+    return octets if base64.b32encode(octets).rstrip(b"=").decode("ascii") == folded else None
