@@ -7,6 +7,7 @@ together with the events they carry, the tally they move and the change rows oth
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -76,6 +77,7 @@ class Accepted:
     deliveries: tuple[DeliveryId, ...]
     message_id: str
     is_repeat: bool = False
+    loads: Sequence["LaneLoad"] = ()  # what became claimable, for the directory of the process that accepted it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,10 @@ class Activate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settle:
-    """Leave `queued` or `active`. Result: True, or False if the row is no longer ours (nothing is written then)."""
+    """Leave `queued` or `active`. Result: True, or False if the row is no longer ours, or not in `from_state`.
+
+    On False nothing of it is written: no event, no suppression, no tally.
+    """
 
     delivery: Delivery
     epoch: Epoch
@@ -98,10 +103,10 @@ class Settle:
     due: Instant | None = None  # for RETRY and PENDING
     attempts: int = 0  # the new count
     reason: FailureReason | None = None
-    is_in_doubt: bool = False  # sets the mark
-    was_blocked: bool = False
-    body_hash: str | None = None
-    last_reply: str | None = None
+    is_in_doubt: bool = False  # True sets the mark; it is never taken away
+    was_blocked: bool = False  # written as it is
+    body_hash: str | None = None  # None: keep what is there
+    last_reply: str | None = None  # None: keep what is there
     events: Sequence[Event] = ()
     suppression: Suppression | None = None
 
@@ -229,8 +234,11 @@ class QueueStore(Protocol):
         Pages of at most 1,000 rows a commit. Return how many of each (queued, active).
         """
 
-    def loads(self, stream: StreamId | None = None) -> AsyncIterator[LaneLoad]:
-        """Yield claimable mail per (lane, priority), of one stream or of all streams that are open."""
+    def loads(self, stream: StreamId | None = None, *, lane: LaneId | None = None) -> AsyncIterator[LaneLoad]:
+        """Yield claimable mail per (lane, priority), of one lane, of one stream, or of all streams.
+
+        A stream that is not open yields nothing; a suspended lane is yielded with its `suspended_until`.
+        """
 
     async def claim(self, quotas: Sequence[Quota], *, epoch: Epoch, now: Instant) -> Claim:
         """Take due rows into hand (→ queued, owner = epoch), earliest due first in each quota, in one transaction.
@@ -240,7 +248,7 @@ class QueueStore(Protocol):
         """
 
     async def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
-        """Write all operations in one transaction and return a result for each, in order.
+        """Write all operations in one transaction, as if one after the other, and return a result for each, in order.
 
         Raises `StatementFailed` (nothing written; try the members one by one) or `CommitFailed` (nobody was kept).
         """
@@ -249,15 +257,20 @@ class QueueStore(Protocol):
         """Commit one durable row, to see whether a sick store has recovered; raises `CommitFailed`."""
 
     async def changes(self, after: int) -> Sequence[Change]:
-        """Return change rows behind the cursor `after`, cheaply when there are none."""
+        """Return change rows behind the cursor `after` in order, cheaply when there are none.
+
+        What this object wrote through `apply` is left out: its process knows it from the results (`Accepted.loads`).
+        Rows freed by `free_dead`, and all that other connections and processes wrote, are in.
+        """
 
     async def last_change(self) -> int:
         """Return the newest change seq (0 if none): where a cursor starts."""
 
-    async def expire(self, now: Instant, *, limit: int = 1000) -> int:
-        """One page of the age sweep: rows past `expires_at` in any state that is not final → failed(expired) with
-        their event (failed(blocked) where the last refusal was of us). In-hand rows whose owner is alive are left to
-        it. Return how many ended; call again while it is `limit`.
+    async def expire(self, now: Instant, *, grace: timedelta = timedelta(0), limit: int = 1000) -> int:
+        """One page of the age sweep: rows that passed `expires_at` more than `grace` ago, in any state that is not
+        final → failed(expired) with their event (failed(blocked) where the last refusal was of us). The grace leaves
+        the last attempt, which is due at `expires_at`, its time. In-hand rows whose owner is alive are left to it.
+        Return how many ended; call again while it is `limit`.
         """
 
     async def purge(self, *, deliveries_before: Instant, events_before: Instant, limit: int = 2000) -> int:
