@@ -1,0 +1,85 @@
+"""Checks that need more than one key, and remarks on what is allowed but rarely meant.
+
+Pure over a `Settings`, but for asking whether a file stands where a key says.  Keys and certificates are opened by
+those who use them (daemon.assembly).
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tierii_mta.daemon.settings.model import DIRECT_MX, Settings
+from tierii_mta.yaml12 import KeyPath
+
+Problem = tuple[KeyPath, str]
+
+
+def problems(settings: Settings) -> Iterator[Problem]:
+    """Yield every contradiction: the key to blame and a sentence."""
+    yield from _sources(settings)
+    yield from _ways_out(settings)
+    yield from _domains(settings)
+    retry, web = settings.outbound.retry, settings.web
+    if not retry.intervals:
+        yield ("outbound", "retry", "intervals"), "needs at least one wait"
+    elif retry.lifetime < retry.intervals[0]:
+        yield ("outbound", "retry", "lifetime"), "ends before the first retry; lengthen it or shorten intervals"
+    if web.public_listen == web.listen and web.listen.port:
+        yield ("web", "public_listen"), "is web.listen as well; give one of them another port, or set it to null"
+    if settings.outbound.shaping is not None and not settings.outbound.shaping.is_file():
+        yield ("outbound", "shaping"), f"{settings.outbound.shaping} does not exist; write it, or remove the key"
+
+
+def remarks(settings: Settings) -> Iterator[Problem]:
+    """Yield what an operator should know, though it is no error."""
+    web = settings.web
+    if settings.domains and web.public_url is None and not settings.outbound.allow_loopback:
+        yield (
+            ("web", "public_url"),
+            f"is not set: links in mails would lead to {web.base_url}, which recipients cannot reach",
+        )
+    if not web.listen.is_loopback:
+        yield ("web", "listen"), "is reachable from other machines: dashboard and metrics are served there too"
+    if "." not in settings.hostname:
+        yield ("hostname",), f"{settings.hostname} is no fully qualified name; many servers refuse such an EHLO"
+
+
+def _sources(settings: Settings) -> Iterator[Problem]:
+    sources = settings.outbound.sources
+    counted = Counter(source.name for source in sources)
+    for number, source in enumerate(sources):
+        at: KeyPath = ("outbound", "sources", number)
+        if counted[source.name] > 1:
+            yield (*at, "name"), f"two sources are named {source.name}; names tell them apart"
+        if source.address and ":" in source.address:
+            yield (*at, "address"), "is an IPv6 address; it belongs in address6"
+        if source.address6 and ":" not in source.address6:
+            yield (*at, "address6"), "is an IPv4 address; it belongs in address"
+    pools = {source.pool for source in sources}
+    for name, domain in settings.domains.items():
+        if sources and domain.pool not in pools:
+            yield ("domains", name, "pool"), f"no source belongs to the pool {domain.pool}; see outbound.sources"
+
+
+def _ways_out(settings: Settings) -> Iterator[Problem]:
+    choice = settings.outbound.transport
+    known = {DIRECT_MX, *settings.transports}
+    if choice.use not in known:
+        yield ("outbound", "transport", "use"), f"{choice.use} is none of transports; known: {', '.join(sorted(known))}"
+    for number, name in enumerate(choice.fallback):
+        if name not in known:
+            at: KeyPath = ("outbound", "transport", "fallback", number)
+            yield at, f"{name} is none of transports; known: {', '.join(sorted(known))}"
+    for name, transport in settings.transports.items():
+        if (transport.user is None) != (transport.password is None):
+            yield ("transports", name), "user and password go together"
+        if transport.password is not None and transport.tls in ("none", "opportunistic"):
+            yield ("transports", name, "tls"), "would send the password in the clear; use required or verified"
+
+
+def _domains(settings: Settings) -> Iterator[Problem]:
+    for name, domain in settings.domains.items():
+        counted = Counter(one.selector for one in domain.dkim)
+        for number, one in enumerate(domain.dkim):
+            if counted[one.selector] > 1:
+                at: KeyPath = ("domains", name, "dkim", number, "selector")
+                yield at, f"two keys have the selector {one.selector}; a selector names one key"

@@ -1,0 +1,314 @@
+"""Every setting: its name, its default, what it means.
+
+Owns the shape of `tierii-mta.yaml` and the checks one key can answer alone; not where values come from
+(daemon.settings.sources) nor checks across keys (daemon.settings.checks).  The sample file and the reference page are
+generated from here (daemon.settings.describe).  Names are a contract: add freely, never rename.
+"""
+
+import socket
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from tierii_mta.daemon.settings.values import (
+    Count,
+    Domain,
+    Duration,
+    Endpoint,
+    File,
+    IpAddress,
+    Listen,
+    Mailbox,
+    Mailboxes,
+    Nameserver,
+    Port,
+    Size,
+    Switch,
+    Wait,
+    is_loopback,
+)
+
+MIN_SECRET_CHARACTERS = 16
+DIRECT_MX = "direct-mx"
+
+
+def key(default: Any, text: str, *, example: str | None = None, later: bool = False) -> Any:
+    """Declare a key: default, meaning, example for the sample file; `later`: the part that obeys it is yet to come."""
+    extra: dict[str, Any] = {"example": example, "later": later}
+    return Field(default=default, description=text, json_schema_extra=extra)
+
+
+def required(text: str) -> Any:
+    """Declare a key that must be given wherever its section stands."""
+    return Field(description=text)
+
+
+class Section(BaseModel):
+    """A group of keys: unknown ones are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
+
+
+class DnsSettings(Section):
+    nameservers: tuple[Nameserver, ...] = key((), 'servers to ask, "address" or "address:port"; [] = the system\'s')
+    timeout: Wait = key(timedelta(seconds=5), "how long one look-up may take")
+
+
+class DkimSettings(Section):
+    selector: Domain = required("the selector; the public key stands at SELECTOR._domainkey.DOMAIN")
+    key: File = required("private key file, PEM; RSA or Ed25519")
+
+
+class MailboxSettings(Section):
+    maildir: File | None = key(None, "deliver into this Maildir")
+    lmtp: Listen | None = key(None, "hand over by LMTP to host:port")
+    forward: Mailbox | None = key(None, "send on to this address")
+    webhook: str | None = key(None, "post to this webhook")
+
+    @model_validator(mode="after")
+    def _has_one_target(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("needs exactly one of maildir, lmtp, forward, webhook")
+        return self
+
+
+class DomainSettings(Section):
+    dkim: tuple[DkimSettings, ...] = key((), "keys that sign mail of this domain; every key listed signs")
+    return_path: Domain | None = key(None, "domain of return paths (VERP); null = the domain itself")
+    reply_domain: Domain | None = key(None, "domain of tracked reply addresses; null = return_path", later=True)
+    pool: str = key("default", "the pool of sources that sends for this domain")
+    mailboxes: Mapping[str, MailboxSettings] = key(
+        {}, "local part (or *) and where its mail goes: maildir, lmtp, forward or webhook", later=True
+    )
+
+
+class InboundSettings(Section):
+    listen: tuple[Listen, ...] = key((Endpoint("0.0.0.0", 25),), "where other servers hand in mail", later=True)  # noqa: S104
+
+
+class SubmissionSettings(Section):
+    listen: tuple[Listen, ...] = key((Endpoint("0.0.0.0", 587),), "submission with STARTTLS", later=True)  # noqa: S104
+    tls_listen: tuple[Listen, ...] = key((Endpoint("0.0.0.0", 465),), "submission over TLS", later=True)  # noqa: S104
+
+
+class LimitSettings(Section):
+    message_size: Size = key(25_000_000, "largest message taken in", example="message_size: 25MB", later=True)
+    recipients: Count = key(1000, "recipients of one message", later=True)
+    connections: Count = key(10_000, "open sessions in all", later=True)
+    connections_per_ip: Count = key(50, "open sessions of one address", later=True)
+
+
+class SmtpSettings(Section):
+    inbound: InboundSettings = key(InboundSettings(), "port 25")
+    submission: SubmissionSettings = key(SubmissionSettings(), "ports 587 and 465")
+    limits: LimitSettings = key(LimitSettings(), "bounds of what is taken in")
+
+
+class TlsSettings(Section):
+    certificate: File = required("certificate chain, PEM")
+    key: File = required("private key, PEM")
+
+
+class SourceSettings(Section):
+    name: str = required("name of the source, for shaping and `why`")
+    address: IpAddress | None = key(None, "IPv4 address to send from; null = the kernel's choice")
+    address6: IpAddress | None = key(None, "IPv6 address to send from; null = the kernel's choice")
+    ehlo: Domain | None = key(None, "EHLO name; null = hostname. Should resolve to the address and back")
+    pool: str = key("default", "the pool it belongs to")
+    weight: Count = key(1, "its share within the pool")
+
+
+class RetrySettings(Section):
+    intervals: tuple[Wait, ...] = key(
+        tuple(timedelta(minutes=minutes) for minutes in (5, 15, 30, 60, 120, 240, 480)),
+        "wait after attempt 1, 2, ...; the last one repeats",
+    )
+    lifetime: Wait = key(timedelta(days=5), "from acceptance; past it the delivery has expired")
+    delay_warning: Duration = key(
+        timedelta(hours=4), "when the sender of submitted mail learns that it is late", later=True
+    )
+
+
+class InDoubtSettings(Section):
+    submission: Literal["resend", "complete"] = key("resend", "submitted mail whose final reply never came")
+    campaign: Literal["resend", "complete"] = key("complete", "campaign mail whose final reply never came")
+    wait: Duration = key(timedelta(minutes=30), "how long before it is resent")
+
+
+class TransportChoice(Section):
+    use: str = key(DIRECT_MX, "direct-mx, or the name of one of `transports`")
+    fallback: tuple[str, ...] = key((), "transports to try when `use` cannot be used", later=True)
+
+
+class OutboundSettings(Section):
+    port: Port = key(25, "the port dialled at MX hosts (tests use another)")
+    allow_loopback: Switch = key(
+        False, "unless true, a loopback or own address as MX is a permanent failure 5.4.6 (tests, demo: true)"
+    )
+    sources: tuple[SourceSettings, ...] = key(
+        (),
+        "addresses we send from; [] = the kernel's, with hostname as EHLO name",
+        example="sources: [{name: main, address: 203.0.113.5, ehlo: mta.example.com, pool: default, weight: 1}]",
+    )
+    retry: RetrySettings = key(RetrySettings(), "when deferred mail is tried again")
+    in_doubt: InDoubtSettings = key(
+        InDoubtSettings(), "the final dot was written and no final reply came (RFC 1047): resend or complete"
+    )
+    transport: TransportChoice = key(TransportChoice(), "the way out")
+    shaping: File | None = key(
+        None, "file merged over the shipped shaping; null = shaping.yaml beside this file, if any"
+    )
+    drain: Duration = key(timedelta(seconds=30), "how long a stop waits for deliveries that are on the wire")
+
+
+class TransportSettings(Section):
+    host: str = required("the relay's name or address")
+    port: Port = key(587, "its port")
+    tls: Literal["none", "opportunistic", "required", "verified"] = key(
+        "required", "none, opportunistic, required, verified"
+    )
+    user: str | None = key(None, "user name for AUTH; null = none")
+    password: SecretStr | None = key(None, "its password")
+
+
+class WebSettings(Section):
+    listen: Listen = key(Endpoint("127.0.0.1", 8025), "dashboard, API, health and metrics")
+    public_listen: Listen | None = key(
+        None, "only /c /o /u /p /v /healthz; null = they stay on web.listen", example="public_listen: 0.0.0.0:8026"
+    )
+    public_url: str | None = key(
+        None,
+        "what links in mails begin with, https; null = http:// and the listening address, of use on this machine only",
+        example="public_url: https://mail.example.com",
+    )
+    hosts: tuple[str, ...] = key(
+        (), "further Host names web.listen answers to; hostname, public_url's, localhost and IP addresses always are"
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_https_or_loopback(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.query or parts.fragment or parts.username or not parts.hostname:
+            raise ValueError("must be https://HOST, without user, query or fragment")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+            raise ValueError("must begin with https:// (http:// only to loopback): mailbox providers refuse plain http")
+        return url.rstrip("/")
+
+    @property
+    def base_url(self) -> str:
+        """What links begin with, without a final slash."""
+        return self.public_url or f"http://{self.public_listen or self.listen}"
+
+
+class RetentionSettings(Section):
+    events: Wait = key(timedelta(days=90), "how long events are kept")
+    deliveries: Wait = key(timedelta(days=400), "how long final deliveries are kept")
+    bodies: Wait = key(timedelta(days=7), "how long bodies of finished submitted mail are kept", later=True)
+    inbox: Wait = key(timedelta(days=365), "how long received mail is kept", later=True)
+
+
+class ComplianceSettings(Section):
+    postal_address: str | None = key(None, "the sender's postal address, for footers", later=True)
+    preflight: Literal["offline", "enforce"] = key(
+        "offline", "offline, or enforce: enqueue runs all of `check`", later=True
+    )
+
+
+class NotifySettings(Section):
+    when: tuple[str, ...] = required("what to tell: guard, lane, disk")
+    to: Mailboxes = required("address or addresses")
+    at_least: Literal["low", "normal", "high"] = key("normal", "leave out what matters less")
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = key("info", "debug, info, warning, error")
+    format: Literal["json", "console"] = key("json", "json, console")
+    recipients: Literal["masked", "full"] = key("masked", "whether logs show recipients; level debug always does")
+
+
+def _machine_name() -> str:
+    return socket.gethostname()
+
+
+class Settings(Section):
+    """All of it. Values are final: paths are absolute, references resolved."""
+
+    hostname: Domain = Field(
+        default_factory=_machine_name,
+        description="EHLO name, Received, Message-ID fallback; default: the machine's name",
+        json_schema_extra={"example": "hostname: mta.example.com", "later": False},
+    )
+    data_dir: File = key("/var/lib/tierii-mta", "database, secret, spool, control.sock, daemon.lock")
+    database: str = key("sqlite", "sqlite (in data_dir) or postgresql://user@host/db")
+    secret: SecretStr | None = key(
+        None,
+        "every token key derives from it; null = created once as data_dir/secret, 0600",
+        example='secret: "${file:/etc/tierii-mta/secret}"',
+    )
+    dns: DnsSettings = key(DnsSettings(), "how names are looked up")
+    domains: Mapping[Domain, DomainSettings] = key(
+        {},
+        "what we send as and receive for",
+        example="""\
+domains:
+  example.com:
+    dkim: [{selector: s1, key: keys/example.com.s1.pem}]
+    return_path: bounce.example.com
+    pool: default
+    mailboxes:
+      sales: {maildir: /var/mail/sales}
+      "*": {maildir: /var/mail/catchall}""",
+    )
+    smtp: SmtpSettings = key(SmtpSettings(), "mail we take in")
+    tls: TlsSettings | None = key(
+        None, "our certificate for STARTTLS", example="tls: {certificate: cert.pem, key: key.pem}", later=True
+    )
+    outbound: OutboundSettings = key(OutboundSettings(), "mail we send")
+    transports: Mapping[str, TransportSettings] = key(
+        {},
+        "ways out other than direct-mx",
+        example="""\
+transports:
+  smarthost: {host: smtp.example.net, port: 587, tls: required, user: u, password: "${env:RELAY_PASSWORD}"}""",
+        later=True,
+    )
+    web: WebSettings = key(WebSettings(), "the web child process")
+    retention: RetentionSettings = key(RetentionSettings(), "how long rows are kept")
+    compliance: ComplianceSettings = key(ComplianceSettings(), "rules of mass mail")
+    notify: tuple[NotifySettings, ...] = key(
+        (),
+        "who is told of what",
+        example="notify: [{when: [guard, lane, disk], to: ops@example.com, at_least: high}]",
+        later=True,
+    )
+    log: LogSettings = key(LogSettings(), "logs go to stderr")
+
+    @field_validator("database")
+    @classmethod
+    def _is_sqlite_or_postgresql(cls, value: str) -> str:
+        if value != "sqlite" and not value.startswith("postgresql://"):
+            raise ValueError("must be sqlite, or begin with postgresql://")
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MIN_SECRET_CHARACTERS:
+            raise ValueError(
+                f"is shorter than {MIN_SECRET_CHARACTERS} characters; make one with `openssl rand -hex 32`"
+            )
+        return value
+
+    def return_path(self, domain: str) -> str:
+        """Return the domain of return paths for mail of `domain`, which must be one of `domains`."""
+        return self.domains[domain].return_path or domain
+
+    def reply_domain(self, domain: str) -> str:
+        """Return the domain of tracked reply addresses for mail of `domain`, which must be one of `domains`."""
+        return self.domains[domain].reply_domain or self.return_path(domain)
