@@ -1,0 +1,333 @@
+"""The lane directory: which (stream, destination) have due mail, and how much of each is in hand.
+
+Owns whose turn it is: high priority first, then streams in turn, then each stream's lanes in turn. What it knows is a
+hint: fed by one look at the store, by our own commits and by the change log, and put right by every claim (a lane that
+gave less than asked says when it is due again). An entry that is looked at too early costs one empty seek; none is
+looked at too late. Not how much a destination takes (the `room` asked) nor the claim itself (queue.manager). Pure.
+
+An entry is READY in its stream's ring, WAITING for its due time, PARKED (due, but no room), or TAKEN by the claim that
+runs. Pausing a stream drops its entries; no delivery row is touched.
+"""
+
+import heapq
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+from tierii_mta.clock import Instant, later
+from tierii_mta.queue.delivery import Delivery, Lane, LaneId, Priority, StreamId
+from tierii_mta.queue.lane_table import LaneTable, Place
+from tierii_mta.queue.store import Claim, LaneLoad, Quota
+
+_TURN = 25  # rows a stream may take at least before the next one's turn
+_LOOKS = 2_000  # entries looked at per pick, so that a pick is short even when nobody has room
+_WAKES = 10_000  # due entries moved to the rings per pick
+_MANY = 1_000  # the count of an entry whose count is not known
+_SLOT_BITS = 32
+_RECHECKS_PER_MS = 2  # parked entries looked at again, all together
+_SHORTEST_PARK_MS, _LONGEST_PARK_MS = 100, 30_000
+
+
+class LaneDirectory:
+    """Claimable mail by lane, in memory. One per process; its owner is the queue manager."""
+
+    def __init__(self) -> None:
+        self._table = LaneTable()
+        self._rings: dict[Priority, OrderedDict[StreamId, deque[int]]] = {p: OrderedDict() for p in Priority}
+        self._heap: list[int] = []  # due << 32 | slot, stale ones skipped when they come up
+        self._outside_rings = 0  # entries WAITING or PARKED
+        self._parked = 0
+        self._closed: set[StreamId] = set()
+        self._leaving: list[int] = []  # slots of closed streams, yet to be dropped
+        self._suspended: dict[LaneId, tuple[Instant, Lane]] = {}
+        self._suspension_ends: list[tuple[Instant, LaneId]] = []
+        self._strikes: dict[LaneId, int] = {}
+        self._in_hand: dict[tuple[LaneId, Priority], int] = {}
+        self._news: dict[int, Instant] = {}  # what came for TAKEN entries while their claim ran
+
+    def __len__(self) -> int:
+        """Return how many (lane, priority) have claimable mail."""
+        return len(self._table)
+
+    # -- what there is ------------------------------------------------------------------------------------------
+
+    def add(self, load: LaneLoad, *, now: Instant) -> None:
+        """Learn of claimable mail; one that is known keeps its earlier due time."""
+        if load.suspended_until is not None:
+            self.suspend(load.lane, load.suspended_until)
+        self._learn_due(load.lane, load.priority, load.due, load.count, now)
+
+    def note(self, lane: Lane, priority: Priority, due: Instant, *, now: Instant) -> None:
+        """Learn of one more claimable delivery: a retry, or one that was returned."""
+        self._learn_due(lane, priority, due, 1, now)
+
+    def close_stream(self, stream: StreamId) -> None:
+        """Give out nothing of the stream: it was paused, cancelled or is over. `sweep` then drops its entries."""
+        self._closed.add(stream)
+        for rings in self._rings.values():
+            rings.pop(stream, None)
+        self._leaving += self._table.slots(stream)
+
+    def open_stream(self, stream: StreamId) -> None:
+        """Take the stream's mail again; its loads must be added anew."""
+        while self.sweep():
+            pass
+        self._closed.discard(stream)
+
+    def sweep(self, limit: int = 5_000) -> bool:
+        """Drop some entries of closed streams, and return whether there are more: half a million take a second."""
+        leaving = self._leaving[-limit:]
+        del self._leaving[-limit:]
+        for slot in leaving:
+            if self._table.place[slot] != Place.FREE and not self.is_open(self._table.stream(slot)):
+                self._forget(slot)
+        return bool(self._leaving)
+
+    def is_open(self, stream: StreamId) -> bool:
+        return stream not in self._closed
+
+    # -- suspended lanes ----------------------------------------------------------------------------------------
+
+    def suspend(self, lane: Lane, until: Instant) -> None:
+        """Give out nothing of the lane before `until`."""
+        self._suspended[lane.id] = (until, lane)
+        heapq.heappush(self._suspension_ends, (until, lane.id))
+
+    def release(self, lane: LaneId, *, now: Instant) -> bool:
+        """End a suspension early; return whether there was one."""
+        if self._suspended.pop(lane, None) is None:
+            return False
+        self._reopen(lane, now)
+        return True
+
+    def resumed(self, now: Instant) -> list[Lane]:
+        """Return the lanes whose suspension has run out since the last call."""
+        lanes = []
+        while self._suspension_ends and self._suspension_ends[0][0] <= now:
+            _, lane_id = heapq.heappop(self._suspension_ends)
+            until, lane = self._suspended.get(lane_id, (None, None))
+            if lane is not None and until is not None and until <= now:
+                del self._suspended[lane_id]
+                self._reopen(lane_id, now)
+                lanes.append(lane)
+        return lanes
+
+    def is_suspended(self, lane: LaneId) -> bool:
+        return lane in self._suspended
+
+    def suspensions(self) -> list[tuple[Lane, Instant]]:
+        """Return the suspended lanes and until when."""
+        return [(lane, until) for until, lane in self._suspended.values()]
+
+    def strike(self, lane: LaneId) -> int:
+        """Count a refusal of us; return how many came before it since the lane last took mail."""
+        strikes = self._strikes.get(lane, 0)
+        self._strikes[lane] = strikes + 1
+        return strikes
+
+    def clear_strikes(self, lane: LaneId) -> None:
+        """The lane took mail."""
+        if self._strikes:
+            self._strikes.pop(lane, None)
+
+    # -- whose turn it is ---------------------------------------------------------------------------------------
+
+    def pick(
+        self, now: Instant, *, room: Callable[[Lane, Priority], int], budget: Mapping[Priority, int], limit: int
+    ) -> list[Quota]:
+        """Return what to claim now: at most `limit` rows, and at most `budget[priority]` up to and including each
+        priority. The entries named are TAKEN until `learn` is told what the claim brought.
+        """
+        self._wake(now)
+        quotas: list[Quota] = []
+        given = 0
+        looks = _LOOKS
+        for priority in Priority:
+            left = min(limit, budget[priority]) - given
+            if left > 0 and looks > 0:
+                picked, looks = self._pick_class(priority, left, looks, room=room, now=now)
+                quotas += picked
+                given += sum(quota.limit for quota in picked)
+        return quotas
+
+    def learn(self, quotas: Sequence[Quota], claim: Claim, *, now: Instant) -> None:
+        """Take in what a claim brought: counts in hand, and when its lanes are due again."""
+        got: dict[tuple[LaneId, Priority], int] = {}
+        for delivery in claim.deliveries:
+            key = (delivery.lane.id, delivery.priority)
+            got[key] = got.get(key, 0) + 1
+        for key, count in got.items():
+            self._in_hand[key] = self._in_hand.get(key, 0) + count
+        for quota in quotas:
+            slot = self._table.find(quota.lane, quota.priority)
+            if slot is not None and self._table.place[slot] == Place.TAKEN:
+                self._put_back(slot, got.get((quota.lane, quota.priority), 0), quota, claim, now)
+
+    def learn_failure(self, quotas: Sequence[Quota], *, now: Instant) -> None:
+        """The claim did not happen: its entries are due again."""
+        self.learn(quotas, Claim(deliveries=(), exhausted={}), now=now)
+
+    def ended(self, delivery: Delivery, *, now: Instant) -> None:
+        """One delivery in hand has ended, however; its lane may have room again."""
+        key = (delivery.lane.id, delivery.priority)
+        left = self._in_hand.get(key, 0) - 1
+        if left > 0:
+            self._in_hand[key] = left
+        else:
+            self._in_hand.pop(key, None)
+        slot = self._table.find(*key)
+        if slot is not None and self._table.place[slot] == Place.PARKED:
+            self._make_ready(slot)
+
+    def in_hand(self, lane: LaneId, priority: Priority) -> int:
+        return self._in_hand.get((lane, priority), 0)
+
+    def next_wake(self, now: Instant) -> Instant | None:
+        """Return when to pick again if nothing else happens: `now` if some entry is ready, None if nothing waits."""
+        if any(self._rings.values()):
+            return now
+        self._skip_stale()
+        times = [Instant(self._heap[0] >> _SLOT_BITS)] if self._heap else []
+        times += [self._suspension_ends[0][0]] if self._suspension_ends else []
+        return max(now, min(times)) if times else None
+
+    # -- below: moving entries ----------------------------------------------------------------------------------
+
+    def _learn_due(self, lane: Lane, priority: Priority, due: Instant, count: int, now: Instant) -> None:
+        if lane.stream in self._closed:
+            return
+        slot = self._table.find(lane.id, priority)
+        if slot is None:
+            self._arrange(self._table.insert(lane, priority, due=due, count=count), due, now)
+            return
+        self._table.count[slot] = min(self._table.count[slot] + count, 1 << 30)
+        place = self._table.place[slot]
+        if place == Place.TAKEN:
+            self._news[slot] = min(due, self._news.get(slot, due))
+        elif place == Place.WAITING and due < self._table.due[slot]:
+            self._arrange(slot, due, now)
+
+    def _put_back(self, slot: int, got: int, quota: Quota, claim: Claim, now: Instant) -> None:
+        """Place an entry after its claim."""
+        table = self._table
+        news = self._news.pop(slot, None)
+        key = (quota.lane, quota.priority)
+        table.count[slot] = table.count[slot] - got if table.count[slot] > got else _MANY
+        if key not in claim.exhausted:
+            self._make_ready(slot)
+            return
+        due = claim.exhausted[key]
+        known = [moment for moment in (due, news) if moment is not None]
+        if known:
+            self._arrange(slot, min(known), now)
+        else:
+            self._forget(slot)
+
+    def _pick_class(
+        self, priority: Priority, left: int, looks: int, *, room: Callable[[Lane, Priority], int], now: Instant
+    ) -> tuple[list[Quota], int]:
+        """Go round the streams of one priority, then round each one's lanes."""
+        rings = self._rings[priority]
+        quotas: list[Quota] = []
+        share = max(_TURN, left // len(rings)) if rings else 0
+        while rings and left > 0 and looks > 0:
+            stream, ring = next(iter(rings.items()))
+            turn = min(share, left)
+            while ring and turn > 0 and looks > 0:
+                looks -= 1
+                quota = self._offer(ring.popleft(), max(_TURN, share // min(1 + len(ring), 8)), turn, room, now)
+                if quota is not None:
+                    quotas.append(quota)
+                    turn -= quota.limit
+                    left -= quota.limit
+            if ring:
+                rings.move_to_end(stream)
+            else:
+                del rings[stream]
+        return quotas, looks
+
+    def _offer(
+        self, slot: int, most: int, turn: int, room: Callable[[Lane, Priority], int], now: Instant
+    ) -> Quota | None:
+        """Return the quota of one entry, or put it aside where it cannot go now."""
+        lane, priority = self._table.lane(slot), self._table.priority(slot)
+        if lane.id in self._suspended:
+            self._wait(slot, self._suspended[lane.id][0])
+            return None
+        # One more than we know of: a lane that gives less tells when it is due next, and needs no second, empty claim.
+        limit = min(room(lane, priority), self._table.count[slot] + 1, most, turn)
+        if limit <= 0:
+            self._park(slot, now)
+            return None
+        self._table.place[slot] = Place.TAKEN
+        return Quota(lane=lane.id, priority=priority, limit=limit)
+
+    def _wake(self, now: Instant) -> None:
+        for _ in range(_WAKES):
+            self._skip_stale()
+            if not self._heap or self._heap[0] >> _SLOT_BITS > now:
+                return
+            self._make_ready(heapq.heappop(self._heap) & ((1 << _SLOT_BITS) - 1))
+
+    def _reopen(self, lane: LaneId, now: Instant) -> None:
+        """Let the lane's entries wait no longer than to now."""
+        for priority in Priority:
+            slot = self._table.find(lane, priority)
+            if slot is not None and self._table.place[slot] in (Place.WAITING, Place.PARKED):
+                self._arrange(slot, now, now)
+
+    def _arrange(self, slot: int, due: Instant, now: Instant) -> None:
+        if due <= now:
+            self._make_ready(slot)
+        else:
+            self._wait(slot, due)
+
+    def _make_ready(self, slot: int) -> None:
+        stream = self._table.stream(slot)
+        if stream in self._closed:
+            self._forget(slot)
+            return
+        self._leave(slot)
+        self._table.place[slot] = Place.READY
+        rings = self._rings[self._table.priority(slot)]
+        rings.setdefault(stream, deque()).append(slot)
+
+    def _wait(self, slot: int, due: Instant, place: Place = Place.WAITING) -> None:
+        self._leave(slot)
+        self._table.place[slot], self._table.due[slot] = place, due
+        self._outside_rings += 1
+        heapq.heappush(self._heap, due << _SLOT_BITS | slot)
+        if len(self._heap) > 2 * self._outside_rings + _MANY:
+            self._drop_stale()
+
+    def _park(self, slot: int, now: Instant) -> None:
+        """Put a due entry aside for a while that grows with how many are aside, so that looking stays cheap."""
+        wait = min(max(self._parked // _RECHECKS_PER_MS, _SHORTEST_PARK_MS), _LONGEST_PARK_MS)
+        self._wait(slot, later(now, timedelta(milliseconds=wait)), Place.PARKED)
+        self._parked += 1
+
+    def _leave(self, slot: int) -> None:
+        """Take the entry out of where it waits; its heap row goes stale."""
+        place = self._table.place[slot]
+        if place in (Place.WAITING, Place.PARKED):
+            self._outside_rings -= 1
+            self._parked -= place == Place.PARKED
+
+    def _forget(self, slot: int) -> None:
+        self._leave(slot)
+        self._news.pop(slot, None)
+        self._table.remove(slot)
+
+    def _is_live(self, row: int) -> bool:
+        slot = row & ((1 << _SLOT_BITS) - 1)
+        place = self._table.place[slot]
+        return self._table.due[slot] == row >> _SLOT_BITS and place in (Place.WAITING, Place.PARKED)
+
+    def _skip_stale(self) -> None:
+        while self._heap and not self._is_live(self._heap[0]):
+            heapq.heappop(self._heap)
+
+    def _drop_stale(self) -> None:
+        """Build the heap anew: entries that keep getting earlier due times leave many stale rows."""
+        self._heap = [row for row in set(self._heap) if self._is_live(row)]
+        heapq.heapify(self._heap)
