@@ -1,0 +1,140 @@
+"""Every metric of the daemon, as a table, and the registry that holds their values.
+
+Owns names, kinds, labels and help; not when they change.  No metric is labelled by domain, campaign or person: a
+label's values are few and known.  A registry belongs to the object that made it, never to the module.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import generate_latest
+
+from tierii_mta.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the table."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()  # of histograms
+
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+_SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+INFO = Metric("tierii_build_info", "gauge", "1, labelled by version", ("version",))
+DELIVERIES = Metric("tierii_deliveries_total", "counter", "Settled attempts by outcome", ("outcome", "priority"))
+REPLY_CLASSES = Metric("tierii_reply_classes_total", "counter", "Attempts by class of the reply", ("class", "provider"))
+ATTEMPT_SECONDS = Metric(
+    "tierii_attempt_seconds", "histogram", "Length of an attempt, route to final reply", ("outcome",), _SECONDS
+)
+QUEUE = Metric("tierii_queue_deliveries", "gauge", "Open deliveries by state", ("state", "priority"))
+OLDEST_ELIGIBLE = Metric(
+    "tierii_queue_oldest_eligible_seconds",
+    "gauge",
+    "Age of the oldest delivery whose lane is open: alert at 30 s high, 5 min normal, 1 h low",
+    ("priority",),
+)
+LANES = Metric("tierii_lanes", "gauge", "Lanes in the directory", ("state",))
+IN_HAND = Metric("tierii_in_hand_deliveries", "gauge", "Claimed and not yet settled")
+SESSIONS = Metric("tierii_sessions_open", "gauge", "Open SMTP sessions to other servers")
+COMMITS = Metric("tierii_commits_total", "counter", "Group commits by result", ("result",))
+COMMIT_SECONDS = Metric("tierii_commit_seconds", "histogram", "Length of a group commit", (), _SHORT)
+GROUP_SIZE = Metric("tierii_commit_group_size", "histogram", "Operations in a group commit", (), _COUNTS)
+STORE_SICK = Metric("tierii_store_sick", "gauge", "1 while a failed COMMIT keeps intake and delivery closed")
+LOOP_LAG = Metric("tierii_event_loop_lag_seconds", "histogram", "How late the event loop wakes", (), _SHORT)
+SUSPENSIONS = Metric(
+    "tierii_lane_suspensions_total", "counter", "Lanes closed because a destination refuses us", ("provider",)
+)
+SUPPRESSIONS = Metric("tierii_suppressions_total", "counter", "Entries added to the suppression list", ("reason",))
+EXPIRED = Metric("tierii_expired_total", "counter", "Deliveries ended by age")
+CHILD_STARTS = Metric("tierii_child_starts", "gauge", "Times a child process was started", ("child",))
+
+TABLE: Sequence[Metric] = (
+    INFO,
+    DELIVERIES,
+    REPLY_CLASSES,
+    ATTEMPT_SECONDS,
+    QUEUE,
+    OLDEST_ELIGIBLE,
+    LANES,
+    IN_HAND,
+    SESSIONS,
+    COMMITS,
+    COMMIT_SECONDS,
+    GROUP_SIZE,
+    STORE_SICK,
+    LOOP_LAG,
+    SUSPENSIONS,
+    SUPPRESSIONS,
+    EXPIRED,
+    CHILD_STARTS,
+)
+
+
+class Metrics:
+    """The values of one process, for one run."""
+
+    def __init__(self, table: Sequence[Metric] = TABLE) -> None:
+        self._registry = CollectorRegistry()
+        self._collectors: dict[str, Counter | Gauge | Histogram] = {}
+        ProcessCollector(registry=self._registry)
+        for metric in table:
+            self._collectors[metric.name] = self._collector(metric)
+
+    def _collector(self, metric: Metric) -> Counter | Gauge | Histogram:
+        match metric.kind:
+            case "counter":
+                return Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+            case "gauge":
+                return Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
+            case "histogram":
+                return Histogram(
+                    metric.name, metric.help, metric.labels, registry=self._registry, buckets=metric.buckets
+                )
+
+    def count(self, metric: Metric, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        collector = self._collectors[metric.name]
+        if not isinstance(collector, Counter):
+            raise TypeError(f"{metric.name} is no counter")
+        (collector.labels(**labels) if labels else collector).inc(amount)
+
+    def set(self, metric: Metric, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        collector = self._collectors[metric.name]
+        if not isinstance(collector, Gauge):
+            raise TypeError(f"{metric.name} is no gauge")
+        (collector.labels(**labels) if labels else collector).set(value)
+
+    def observe(self, metric: Metric, value: float, **labels: str) -> None:
+        """Add an observation to a histogram."""
+        collector = self._collectors[metric.name]
+        if not isinstance(collector, Histogram):
+            raise TypeError(f"{metric.name} is no histogram")
+        (collector.labels(**labels) if labels else collector).observe(value)
+
+    def replace(self, metric: Metric, values: Mapping[tuple[str, ...], float]) -> None:
+        """Set a gauge's whole family, by label values in the order of the table; others disappear."""
+        self._collectors[metric.name].clear()
+        for labels, value in values.items():
+            self.set(metric, value, **dict(zip(metric.labels, labels, strict=True)))
+
+    def text(self) -> str:
+        """Return all values in the Prometheus text format."""
+        return generate_latest(self._registry).decode()
+
+
+async def watch_loop_lag(metrics: Metrics, clock: Clock, every: float = 0.5) -> None:
+    """Measure how late this event loop wakes up, until cancelled."""
+    while True:
+        due = clock.monotonic() + every
+        await clock.sleep(every)
+        metrics.observe(LOOP_LAG, max(0.0, clock.monotonic() - due))

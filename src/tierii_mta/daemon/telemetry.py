@@ -1,0 +1,126 @@
+"""Logs: JSON lines or readable ones on stderr, without secrets, with recipients masked.
+
+Owns what every log line passes through, ours and that of the libraries; not what is logged.  Configures structlog and
+the standard library's root logger: once a process, at its start.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_SECRET = re.compile(r"passw|secret|token|authorization|credential|cookie|private_?key|api_?key", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<![^\s<>\"'(,;:=])([^\s<>\"'(),;:=@]{1,64})@([^\s<>\"'(),;:=@]{1,255})")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_MASK = "********"
+_LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "aiosqlite", "sqlalchemy", "httpx", "httpcore")
+
+
+def configure_logging(
+    *,
+    level: Literal["debug", "info", "warning", "error"] = "info",
+    format: Literal["json", "console"] = "json",
+    recipients: Literal["masked", "full"] = "masked",
+    stream: TextIO | None = None,  # None: stderr
+    process: str = "",  # e.g. "web": which process speaks
+) -> None:
+    """Send every log line of this process to `stream` as the settings say. Level debug shows recipients."""
+    stream = stream or sys.stderr
+    shows_recipients = recipients == "full" or level == "debug"
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _Constant({"process": process} if process else {}),
+        structlog.processors.format_exc_info,
+        _Privacy(shows_recipients=shows_recipients),
+    ]
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(format, stream)],
+        )
+    )
+    root = logging.getLogger()
+    for old in tuple(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(threshold)
+    for name in _LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+        library.setLevel(max(threshold, logging.WARNING))
+
+
+def mask_recipients(text: str) -> str:
+    """Return the text with the local part of each address in it hidden: `a***@example.com`."""
+    return _ADDRESS.sub(lambda found: f"{found[1][:1]}***@{found[2]}", text) if "@" in text else text
+
+
+def _rendering(format: str, stream: TextIO) -> list[Processor]:
+    if format == "json":  # json.dumps escapes all but printable ASCII, so no log line can be forged or move a cursor
+        return [structlog.processors.EventRenamer("event"), structlog.processors.JSONRenderer(ensure_ascii=True)]
+    return [
+        _escape_control_characters,
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback),
+    ]
+
+
+class _Constant:
+    """Adds the same pairs to each line."""
+
+    def __init__(self, pairs: Mapping[str, str]) -> None:
+        self._pairs = dict(pairs)
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.update(self._pairs)
+        return event
+
+
+class _Privacy:
+    """Hides values whose key says that they are secret, and, unless shown, who was written to."""
+
+    def __init__(self, *, shows_recipients: bool) -> None:
+        self._shows_recipients = shows_recipients
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {key: self._clean(key, value) for key, value in event.items()}
+
+    def _clean(self, key: str, value: Any) -> Any:
+        if key in ("_record", "_from_structlog"):
+            return value
+        if _SECRET.search(key) and value is not None:
+            return _MASK
+        if isinstance(value, str):
+            return value if self._shows_recipients or key == "message_id" else mask_recipients(value)
+        if isinstance(value, Mapping):
+            return {str(name): self._clean(str(name), one) for name, one in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self._clean("", one) for one in value]
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        return self._clean(key, str(value))
+
+
+def _escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Keep what others sent from moving the cursor of a terminal; tracebacks are ours and keep their lines."""
+    return {
+        key: _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
+        if isinstance(value, str) and key != "exception"
+        else value
+        for key, value in event.items()
+    }
