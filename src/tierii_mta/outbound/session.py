@@ -8,14 +8,35 @@ Owns what a caller sees of a session: opening it, its transactions and its end, 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 
 from tierii_mta.clock import Clock
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.envelope import Envelope
 from tierii_mta.mail.reply import Reply
+from tierii_mta.outbound.connection import Connection, DialFailed, Timeouts, dial
 from tierii_mta.outbound.security import TlsContexts, TlsPolicy
 from tierii_mta.outbound.sources import Source
 from tierii_mta.queue.delivery import Stage
+from tierii_mta.smtp.client import AT_REST, Client, Ended, State
+
+__all__ = ["ConnectFailed", "Host", "Reuse", "Session", "SessionKey", "Timeouts", "Transaction", "open_session"]
+
+STAGES: Mapping[State, Stage] = MappingProxyType(
+    {
+        State.GREETING: Stage.GREETING,
+        State.EHLO: Stage.EHLO,
+        State.HELO: Stage.EHLO,
+        State.STARTTLS: Stage.STARTTLS,
+        State.HANDSHAKE: Stage.STARTTLS,
+        State.RSET: Stage.MAIL,
+        State.MAIL: Stage.MAIL,
+        State.RCPT: Stage.RCPT,
+        State.DATA: Stage.DATA,
+        State.BODY: Stage.BODY,
+        State.DOT: Stage.DOT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +58,6 @@ class SessionKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long each step may take (RFC 5321 §4.5.3.2). Each is absolute for one reply, so a trickle does not extend it."""
-
-    connect: timedelta = timedelta(seconds=30)  # the caller's choice is shorter while other hosts remain
-    greeting: timedelta = timedelta(seconds=60)
-    ehlo: timedelta = timedelta(seconds=300)
-    starttls: timedelta = timedelta(seconds=60)  # the reply and, again, the handshake
-    mail: timedelta = timedelta(seconds=300)
-    rcpt: timedelta = timedelta(seconds=300)
-    data: timedelta = timedelta(seconds=120)
-    body: timedelta = timedelta(seconds=180)  # without a chunk of the body going out
-    dot: timedelta = timedelta(seconds=600)
-    rset: timedelta = timedelta(seconds=20)
-    quit: timedelta = timedelta(seconds=20)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reuse:
     """How long and for how many messages one session may serve."""
 
@@ -65,9 +69,14 @@ class Reuse:
 class ConnectFailed(Exception):
     """No session: the host was not reached, or its greeting, EHLO or TLS failed. Nothing of any message was sent."""
 
-    def __init__(self, *, stage: Stage, reply: Reply, is_local: bool, is_tls: bool = False) -> None:
-        """`is_local`: the reply is ours, no peer spoke. `is_tls`: security.fallback may allow another try in plaintext."""
-        self.stage, self.reply, self.is_local, self.is_tls = stage, reply, is_local, is_tls
+    def __init__(
+        self, *, stage: Stage, reply: Reply, is_local: bool, is_tls: bool = False, is_ours: bool = False
+    ) -> None:
+        """`is_local`: the reply is ours. `is_tls`: `security.fallback` may allow another try in plaintext.
+
+        `is_ours`: our socket could not be made or bound, so the source is at fault and the host was not asked.
+        """
+        self.stage, self.reply, self.is_local, self.is_tls, self.is_ours = stage, reply, is_local, is_tls, is_ours
         super().__init__(f"{stage}: {reply}")
 
 
@@ -98,32 +107,88 @@ class Transaction:
 class Session:
     """An open SMTP session, ready for transactions, one at a time. Made by `open_session`."""
 
-    host: Host
-    tls: str | None  # e.g. "TLSv1.3 verified", "TLSv1.2 unverified"; None: plaintext
-    uses: int  # transactions begun
-    opened_at: float  # Clock.monotonic
-    extensions: Mapping[str, str]  # EHLO keyword in upper case -> its parameters
+    __slots__ = ("_connection", "host", "opened_at", "reuse", "tls", "uses")
+
+    def __init__(self, connection: Connection, host: Host, *, tls: str | None, opened_at: float, reuse: Reuse) -> None:
+        self._connection = connection
+        self.host = host
+        self.tls = tls  # e.g. "TLSv1.3 verified", "TLSv1.2 unverified"; None: plaintext
+        self.opened_at = opened_at  # Clock.monotonic
+        self.reuse = reuse
+        self.uses = 0  # transactions begun
+
+    @property
+    def extensions(self) -> Mapping[str, str]:
+        """What the host offers: EHLO keyword in upper case -> its parameters."""
+        return self._connection.client.extensions.keywords
 
     async def transact(self, envelope: Envelope, data: bytes) -> Transaction:
-        """Send one message; returns whatever happens. When cancelled the session is aborted: see `dot_written`."""
-        raise NotImplementedError
+        """Send one message and return what became of it, whatever happens.
+
+        When cancelled the session is aborted, and `dot_written` says whether the message is in doubt.
+        """
+        connection, client = self._connection, self._connection.client
+        if client.is_reusable:
+            self.uses += 1
+            connection.begin(envelope, data)
+            await connection.settled()
+        elif client.state in AT_REST:
+            return self._gone()
+        else:
+            raise RuntimeError("a session carries one transaction at a time")
+        ended = client.ended
+        assert ended is not None
+        return Transaction(
+            stage=STAGES[ended.state],
+            reply=ended.reply,
+            is_local=ended.is_local,
+            recipients=client.recipients,
+            dot_written=connection.dot_written,
+            is_reusable=client.is_reusable,
+            missing=ended.missing,
+            is_stale=self.uses > 1 and self._was_over(ended),
+        )
+
+    def _was_over(self, ended: Ended) -> bool:
+        """Whether the peer had ended the session before it could judge a message: its limit, or its idle time."""
+        if self._connection.client.is_reusable or self._connection.has_timed_out:
+            return False
+        return ended.state is State.RSET or (ended.state is State.MAIL and (ended.is_local or ended.reply.code == 421))
+
+    def _gone(self) -> Transaction:
+        return Transaction(
+            stage=Stage.MAIL,
+            reply=Reply.of(421, "the session had ended before the message", "4.4.2"),
+            is_local=True,
+            recipients={},
+            dot_written=False,
+            is_reusable=False,
+            is_stale=True,
+        )
 
     @property
     def dot_written(self) -> bool:
         """Whether the final dot of the latest transaction was written; what a cancelled `transact` leaves behind."""
-        raise NotImplementedError
+        return self._connection.dot_written
 
     def is_usable(self, clock: Clock) -> bool:
         """Whether the session can carry another message: alive, nothing waiting to be read, within its `Reuse`."""
-        raise NotImplementedError
+        age = clock.monotonic() - self.opened_at
+        within = self.uses < self.reuse.messages and age < self.reuse.lifetime.total_seconds()
+        return within and self._connection.is_quiet()
+
+    def quit(self) -> None:
+        """Say QUIT without waiting for the answer and let the socket close by itself."""
+        self._connection.quit()
 
     async def close(self) -> None:
-        """Say QUIT without waiting for the answer, and close the socket. May be called more than once."""
-        raise NotImplementedError
+        """Say QUIT without waiting for the answer; returns once the socket is closed. May be called more than once."""
+        self._connection.quit()
+        await self._connection.wait_closed()
 
     def abort(self) -> None:
         """Drop the connection now, without QUIT."""
-        raise NotImplementedError
+        self._connection.abort()
 
 
 async def open_session(
@@ -137,5 +202,25 @@ async def open_session(
     contexts: TlsContexts,
     reuse: Reuse | None = None,
 ) -> Session:
-    """Connect, greet and, as `tls` says, start TLS. Raises `ConnectFailed`; leaves no socket behind when it fails."""
-    raise NotImplementedError
+    """Connect, greet and, as `tls` says, start TLS.
+
+    Raises `ConnectFailed`, and `smtp.commands.InvalidCommand` for an `ehlo` no host could read.  Leaves no socket
+    behind when it raises or is cancelled.
+    """
+    client = Client(ehlo, wants_tls=tls.wants_tls, requires_tls=tls.requires_tls)
+    try:
+        connection = await dial(
+            client, (host.address, host.port), local_address=source.local_address(host.address), timeouts=timeouts
+        )
+    except DialFailed as error:
+        raise ConnectFailed(stage=Stage.CONNECT, reply=error.reply, is_local=True, is_ours=error.is_ours) from error
+    await connection.settled()
+    if client.state is State.HANDSHAKE:
+        name = None if host.name.startswith("[") else host.name
+        await connection.start_tls(contexts.context(tls), name, within=timeouts.starttls)
+        await connection.settled()
+    if (ended := client.ended) is not None:
+        raise ConnectFailed(stage=STAGES[ended.state], reply=ended.reply, is_local=ended.is_local, is_tls=ended.is_tls)
+    version = connection.tls_version
+    text = f"{version} {'verified' if tls is TlsPolicy.VERIFIED else 'unverified'}" if version else None
+    return Session(connection, host, tls=text, opened_at=clock.monotonic(), reuse=reuse or Reuse())
