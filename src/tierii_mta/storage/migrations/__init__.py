@@ -1,1 +1,21 @@
-"""The numbered steps from an empty database to the present schema."""
+"""The numbered steps from an empty database to the present schema, oldest first.
+
+A step is a module with `NAME` and `STATEMENTS`; once released it is never edited.  `storage.migrate` runs them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tierii_mta.storage.migrations import m0001_first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One step. Its statements run in one transaction, together with the row that says it was done."""
+
+    number: int
+    name: str
+    statements: Sequence[str]
+
+
+MIGRATIONS: Sequence[Migration] = (Migration(number=1, name=m0001_first.NAME, statements=m0001_first.STATEMENTS),)

@@ -1,0 +1,218 @@
+"""Accepting stored messages: message, body parts, deliveries and idempotency key in one transaction, many at a time.
+
+Owns the rows behind the operation `Accept`; not what may be accepted (queue.intake, inbound).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, tuple_
+
+from tierii_mta.clock import Instant
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.queue.delivery import DeliveryId, Lane, LaneId, MessageRow, State, StreamId
+from tierii_mta.queue.store import Accept, Accepted, ChangeKind, LaneLoad, NewDelivery
+from tierii_mta.storage.codes import STATE
+from tierii_mta.storage.lanes import lane_ids, submission_streams
+from tierii_mta.storage.ledger import Ledger, compact_json
+from tierii_mta.storage.tables import body_part, delivery, idempotency, lane, message
+
+
+def accept_all(connection: Connection, accepts: Sequence[Accept], ledger: Ledger) -> Sequence[Accepted]:
+    """Keep the messages and return what became of each, in order.
+
+    A repeated idempotency key, in the database or earlier in the group, answers with the first message.
+    """
+    streams = submission_streams(connection, {one.stream for one in accepts})
+    known = _known(connection, accepts, streams)
+    first: dict[tuple[int, str], int] = {}
+    fresh: list[Accept] = []
+    place: list[Accepted | int] = []  # a repeat, or an index into `fresh`
+    for one in accepts:
+        key = (streams[one.stream], one.idempotency_key) if one.idempotency_key is not None else None
+        if key is not None and key in known:
+            place.append(known[key])
+            continue
+        if key is not None and key in first:
+            place.append(first[key])
+            continue
+        if key is not None:
+            first[key] = len(fresh)
+        place.append(len(fresh))
+        fresh.append(one)
+    made = _keep(connection, fresh, streams, ledger) if fresh else []
+    results: list[Accepted] = []
+    given: set[int] = set()
+    for where in place:
+        if isinstance(where, Accepted):
+            results.append(where)
+        else:
+            results.append(replace(made[where], is_repeat=True, loads=()) if where in given else made[where])
+            given.add(where)
+    return results
+
+
+def _known(
+    connection: Connection, accepts: Sequence[Accept], streams: Mapping[str, int]
+) -> Mapping[tuple[int, str], Accepted]:
+    keys = sorted({(streams[one.stream], one.idempotency_key) for one in accepts if one.idempotency_key is not None})
+    if not keys:
+        return {}
+    rows = connection.execute(
+        select(idempotency.c.stream, idempotency.c.key, message.c.id, message.c.message_id)
+        .join(message, message.c.id == idempotency.c.message)
+        .where(tuple_(idempotency.c.stream, idempotency.c.key).in_(keys))
+    ).all()
+    found: dict[tuple[int, str], Accepted] = {}
+    for row in rows:
+        ids = connection.execute(select(delivery.c.id).where(delivery.c.message == row.id).order_by(delivery.c.id))
+        found[row.stream, row.key] = Accepted(
+            message=MessageRow(row.id),
+            deliveries=tuple(DeliveryId(one) for one in ids.scalars()),
+            message_id=row.message_id,
+            is_repeat=True,
+        )
+    return found
+
+
+def _keep(
+    connection: Connection, accepts: Sequence[Accept], streams: Mapping[str, int], ledger: Ledger
+) -> Sequence[Accepted]:
+    lanes = _lanes(connection, accepts, streams)
+    messages = _insert_messages(connection, accepts, streams)
+    rows = [
+        _delivery_row(one, new, message_id, lanes[streams[one.stream], new.domain].id)
+        for one, message_id in zip(accepts, messages, strict=True)
+        for new in one.deliveries
+    ]
+    ids = iter(_insert_returning(connection, rows))
+    results = []
+    for one, message_id in zip(accepts, messages, strict=True):
+        own = tuple(DeliveryId(next(ids)) for _ in one.deliveries)
+        loads = _loads(one, streams[one.stream], lanes)
+        ledger.enter(streams[one.stream], one.priority, State.PENDING, len(own))
+        for load in loads:
+            ledger.announce(ChangeKind.MAIL, stream=load.lane.stream, lane=load.lane.id)
+        per_delivery = len(one.events) == len(own)
+        for index, event in enumerate(one.events):
+            ledger.record([event], delivery=own[index] if per_delivery else None)
+        results.append(Accepted(message=MessageRow(message_id), deliveries=own, message_id=one.message_id, loads=loads))
+    return results
+
+
+class _Place:
+    """A lane and whether it is suspended."""
+
+    __slots__ = ("id", "suspended_until")
+
+    def __init__(self, lane_id: int, suspended_until: int | None) -> None:
+        self.id, self.suspended_until = lane_id, suspended_until
+
+
+def _lanes(
+    connection: Connection, accepts: Sequence[Accept], streams: Mapping[str, int]
+) -> Mapping[tuple[int, str], _Place]:
+    wanted: dict[int, set[str]] = {}
+    for one in accepts:
+        wanted.setdefault(streams[one.stream], set()).update(new.domain for new in one.deliveries)
+    found: dict[tuple[int, str], _Place] = {}
+    for stream_id in sorted(wanted):
+        ids = lane_ids(connection, stream_id, wanted[stream_id])
+        suspended = connection.execute(
+            select(lane.c.id, lane.c.suspended_until).where(
+                lane.c.id.in_(sorted(ids.values())), lane.c.suspended_until.is_not(None)
+            )
+        )
+        until = {row.id: row.suspended_until for row in suspended}
+        found |= {(stream_id, domain): _Place(lane_id, until.get(lane_id)) for domain, lane_id in ids.items()}
+    return found
+
+
+def _insert_messages(connection: Connection, accepts: Sequence[Accept], streams: Mapping[str, int]) -> Sequence[int]:
+    rows = [
+        {
+            "stream": streams[one.stream],
+            "reverse_path": one.reverse_path,
+            "message_id": one.message_id,
+            "is_marketing": one.is_marketing,
+            "accepted_at": one.accepted_at,
+        }
+        for one in accepts
+    ]
+    statement = insert(message).returning(message.c.id, sort_by_parameter_order=True)
+    ids = list(connection.execute(statement, rows).scalars())
+    parts = [
+        {"message": message_id, "position": position, "content": part}
+        for one, message_id in zip(accepts, ids, strict=True)
+        for position, part in enumerate(one.parts)
+    ]
+    if parts:
+        connection.execute(insert(body_part), parts)
+    keys = [
+        {"stream": streams[one.stream], "key": one.idempotency_key, "message": message_id}
+        for one, message_id in zip(accepts, ids, strict=True)
+        if one.idempotency_key is not None
+    ]
+    if keys:  # a key that another process commits meanwhile fails this group; alone, the member finds its message
+        connection.execute(insert(idempotency), keys)
+    return ids
+
+
+def _insert_returning(connection: Connection, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
+    if not rows:
+        return []
+    statement = insert(delivery).returning(delivery.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(statement, rows).scalars())
+
+
+def _delivery_row(one: Accept, new: NewDelivery, message_id: int, lane_id: int) -> dict[str, Any]:
+    return new_delivery_row(
+        lane=lane_id,
+        priority=one.priority,
+        recipient=new.recipient,
+        recipient_key=new.recipient_key,
+        contact=compact_json(new.contact) if new.contact else "",
+        accepted_at=one.accepted_at,
+        expires_at=one.expires_at,
+    ) | {"message": message_id, "campaign": None, "step": 0}
+
+
+def new_delivery_row(
+    *,
+    lane: int,
+    priority: int,
+    recipient: str,
+    recipient_key: PersonKey,
+    contact: str,
+    accepted_at: Instant,
+    expires_at: Instant,
+) -> dict[str, Any]:
+    """Return the columns of a new pending row, `message`, `campaign` and `step` aside."""
+    return {
+        "lane": lane,
+        "state": STATE[State.PENDING],
+        "priority": priority,
+        "due": accepted_at,
+        "attempts": 0,
+        "recipient_key": recipient_key,
+        "recipient": recipient,
+        "contact": contact,
+        "accepted_at": accepted_at,
+        "expires_at": expires_at,
+        "marks": 0,
+        "was_blocked": False,
+    }
+
+
+def _loads(one: Accept, stream_id: int, lanes: Mapping[tuple[int, str], _Place]) -> Sequence[LaneLoad]:
+    counts: dict[str, int] = {}
+    for new in one.deliveries:
+        counts[new.domain] = counts.get(new.domain, 0) + 1
+    loads = []
+    for domain, count in counts.items():
+        place = lanes[stream_id, domain]
+        until = Instant(place.suspended_until) if place.suspended_until is not None else None
+        at = Lane(id=LaneId(place.id), stream=StreamId(stream_id), domain=domain)
+        loads.append(LaneLoad(lane=at, priority=one.priority, count=count, due=one.accepted_at, suspended_until=until))
+    return loads

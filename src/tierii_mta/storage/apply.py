@@ -1,0 +1,241 @@
+"""A group of operations in one transaction, as if one after the other, with an exact result for each.
+
+Owns `apply_all`, the transaction behind `QueueStore.apply`.  The rows that operations name are read first (and locked,
+on PostgreSQL); each operation is judged against what the ones before it left, and what is to be written is then
+written kind by kind with `executemany`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Text, bindparam, func, select, update
+
+from tierii_mta.consent.suppression import Suppression
+from tierii_mta.events import EventType
+from tierii_mta.queue.delivery import FINAL, LaneId, State
+from tierii_mta.queue.store import (
+    Accept,
+    Activate,
+    ChangeKind,
+    Operation,
+    Record,
+    Result,
+    Settle,
+    SuspendLane,
+)
+from tierii_mta.storage.accept import accept_all
+from tierii_mta.storage.codes import MARK_OF_EVENT, REASON, STATE, STATE_OF, Mark
+from tierii_mta.storage.ledger import Ledger
+from tierii_mta.storage.suppression import put_suppressions
+from tierii_mta.storage.tables import delivery, lane
+
+_PAGE = 1000
+
+
+@dataclass(slots=True)
+class _Row:
+    """What the transaction knows of a delivery's row so far."""
+
+    owner: int | None
+    state: State
+    marks: int
+    lane: int
+    priority: int
+
+
+class _Group:
+    """One transaction's work in the making."""
+
+    def __init__(self, connection: Connection, ledger: Ledger) -> None:
+        self.connection, self.ledger = connection, ledger
+        self.rows: dict[int, _Row] = {}
+        self.streams: dict[int, int] = {}
+        self.activated: list[int] = []
+        self.settled: list[dict[str, Any]] = []
+        self.marked: list[tuple[int, Mark]] = []
+
+    def load(self, ids: set[int]) -> None:
+        columns = (
+            delivery.c.id,
+            delivery.c.owner,
+            delivery.c.state,
+            delivery.c.marks,
+            delivery.c.lane,
+            delivery.c.priority,
+        )
+        ordered = sorted(ids)
+        for start in range(0, len(ordered), _PAGE):
+            wanted = delivery.c.id.in_(ordered[start : start + _PAGE])
+            found = self.connection.execute(select(*columns).where(wanted).order_by(delivery.c.id).with_for_update())
+            for row in found:
+                self.rows[row.id] = _Row(row.owner, STATE_OF[row.state], row.marks, row.lane, row.priority)
+
+    def activate(self, one: Activate) -> bool:
+        row = self.rows.get(one.delivery)
+        if row is None or row.owner != one.epoch or row.state is not State.QUEUED:
+            return False
+        row.state = State.ACTIVE
+        self.activated.append(one.delivery)
+        self.ledger.move(self.streams[row.lane], row.priority, State.QUEUED, State.ACTIVE)
+        return True
+
+    def settle(self, one: Settle) -> bool:
+        row = self.rows.get(one.delivery.id)
+        if row is None or row.owner != one.epoch or row.state is not one.from_state:
+            return False
+        row.state, row.owner = one.to_state, None
+        self.settled.append(_settled_row(one))
+        self.ledger.move(one.delivery.lane.stream, row.priority, one.from_state, one.to_state)
+        if one.is_in_doubt:
+            self._mark(one.delivery.id, row, one.delivery.lane.stream, Mark.IN_DOUBT)
+        self.ledger.record(one.events, delivery=one.delivery.id)
+        return True
+
+    def _mark(self, delivery_id: int, row: _Row, stream: int, mark: Mark) -> None:
+        if not row.marks & mark:
+            row.marks |= mark
+            self.marked.append((delivery_id, mark))
+            self.ledger.mark(stream, row.priority, mark)
+
+    def record(self, one: Record) -> None:
+        for event in one.events:
+            row = self.rows.get(event.delivery_id) if event.delivery_id is not None else None
+            mark = MARK_OF_EVENT.get(event.type)
+            if row is None or mark is None or event.delivery_id is None:
+                continue
+            if mark is not Mark.LATE_BOUNCE or row.state is State.COMPLETED:
+                self._mark(event.delivery_id, row, self.streams[row.lane], mark)
+        self.ledger.record(one.events)
+
+    def suspend(self, one: SuspendLane) -> None:
+        values = {"suspended_until": one.until, "reason": one.reason or None}
+        self.connection.execute(update(lane).where(lane.c.id == one.lane).values(values))
+        self.ledger.announce(ChangeKind.LANE, lane=LaneId(one.lane))
+        self.ledger.record(one.events)
+
+    def write(self) -> None:
+        if self.activated:
+            self._write_activated()
+        if self.settled:
+            self.connection.execute(_SETTLE, sorted(self.settled, key=lambda row: int(row["row"])))
+        for delivery_id, mark in self.marked:
+            statement = update(delivery).where(delivery.c.id == delivery_id)
+            self.connection.execute(statement.values(marks=delivery.c.marks.bitwise_or(int(mark))))
+
+    def _write_activated(self) -> None:
+        for start in range(0, len(self.activated), _PAGE):
+            page = delivery.c.id.in_(self.activated[start : start + _PAGE])
+            self.connection.execute(update(delivery).where(page).values(state=STATE[State.ACTIVE]))
+
+
+def apply_all(connection: Connection, operations: Sequence[Operation], ledger: Ledger) -> Sequence[Result]:
+    """Do it, in the transaction of `connection`."""
+    accepts = [one for one in operations if isinstance(one, Accept)]
+    accepted = iter(accept_all(connection, accepts, ledger) if accepts else ())
+    group = _Group(connection, ledger)
+    group.load(_named(operations))
+    group.streams = _streams_of_lanes(group, operations)
+    results: list[Result] = []
+    for one in operations:
+        match one:
+            case Accept():
+                results.append(next(accepted))
+            case Activate():
+                results.append(group.activate(one))
+            case Settle():
+                results.append(group.settle(one))
+            case SuspendLane():
+                group.suspend(one)
+                results.append(None)
+            case Record():
+                group.record(one)
+                results.append(None)
+    group.write()
+    _write_suppressions(connection, operations, results, ledger)
+    ledger.write(connection)
+    return results
+
+
+def _named(operations: Sequence[Operation]) -> set[int]:
+    """Return the ids of deliveries that the group may change."""
+    named: set[int] = set()
+    for one in operations:
+        match one:
+            case Activate():
+                named.add(one.delivery)
+            case Settle():
+                named.add(one.delivery.id)
+            case Record():
+                named.update(_marked_by(one))
+            case Accept() | SuspendLane():
+                pass
+    return named
+
+
+def _marked_by(one: Record) -> set[int]:
+    return {e.delivery_id for e in one.events if e.delivery_id is not None and e.type in MARK_OF_EVENT}
+
+
+def _streams_of_lanes(group: _Group, operations: Sequence[Operation]) -> dict[int, int]:
+    """Return the stream of each lane whose rows are moved by an operation that does not name it."""
+    ids: set[int] = {one.delivery for one in operations if isinstance(one, Activate)}
+    for one in operations:
+        if isinstance(one, Record):
+            ids |= _marked_by(one)
+    lanes = sorted({group.rows[one].lane for one in ids if one in group.rows})
+    found: dict[int, int] = {}
+    for start in range(0, len(lanes), _PAGE):
+        rows = group.connection.execute(
+            select(lane.c.id, lane.c.stream).where(lane.c.id.in_(lanes[start : start + _PAGE]))
+        )
+        found.update((row.id, row.stream) for row in rows)
+    return found
+
+
+def _write_suppressions(
+    connection: Connection, operations: Sequence[Operation], results: Sequence[Result], ledger: Ledger
+) -> None:
+    """Suppress whom a settled delivery says; the event is ours unless the operation brings its own."""
+    told: list[Suppression] = []
+    untold: list[Suppression] = []
+    for one, result in zip(operations, results, strict=True):
+        if isinstance(one, Settle) and result and one.suppression is not None:
+            brings_event = any(event.type is EventType.SUPPRESSION_CREATED for event in one.events)
+            (told if brings_event else untold).append(one.suppression)
+    if told:
+        put_suppressions(connection, told, ledger, with_events=False)
+    if untold:
+        put_suppressions(connection, untold, ledger)
+
+
+def _settled_row(one: Settle) -> dict[str, Any]:
+    return {
+        "row": one.delivery.id,
+        "to_state": STATE[one.to_state],
+        "to_due": one.due if one.due is not None else one.at,
+        "count": one.attempts,
+        "why": REASON[one.reason] if one.reason is not None else None,
+        "blocked": one.was_blocked,
+        "hash": one.body_hash,
+        "reply": one.last_reply,
+        "finished": one.at if one.to_state in FINAL else None,
+    }
+
+
+_SETTLE = (
+    update(delivery)
+    .where(delivery.c.id == bindparam("row"))
+    .values(
+        state=bindparam("to_state"),
+        due=bindparam("to_due"),
+        owner=None,
+        origin=None,
+        attempts=bindparam("count"),
+        reason=bindparam("why"),
+        was_blocked=bindparam("blocked"),
+        body_hash=func.coalesce(bindparam("hash", type_=Text), delivery.c.body_hash),
+        last_reply=func.coalesce(bindparam("reply", type_=Text), delivery.c.last_reply),
+        finished_at=bindparam("finished"),
+    )
+)

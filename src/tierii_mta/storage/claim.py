@@ -1,0 +1,149 @@
+"""Claiming: due rows of open lanes go into the hand of one owner, suppressed persons aside.
+
+Owns the transaction behind `QueueStore.claim`; not which lanes are asked for nor how much of each (queue.manager).
+A few statements in one transaction, however many lanes: lanes and streams, the claim itself, messages of submitted
+mail, first due times of lanes that gave less than asked, suppressions, and the side entries.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select, update
+
+from tierii_mta.clock import Instant
+from tierii_mta.consent.suppression import Suppression
+from tierii_mta.events import EventType
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.queue.delivery import Delivery, DeliveryId, Epoch, Lane, LaneId, MessageRow, Priority, State, StreamId
+from tierii_mta.queue.store import Claim, Quota
+from tierii_mta.storage.backend import MAX_QUOTAS, claim_rows, next_dues
+from tierii_mta.storage.codes import STATE, STATE_OF, StreamState
+from tierii_mta.storage.lanes import places
+from tierii_mta.storage.ledger import Ledger
+from tierii_mta.storage.suppression import suppressions_of
+from tierii_mta.storage.tables import AnyRow, delivery, message
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What the transaction gathers."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    exhausted: dict[tuple[LaneId, Priority], Instant | None] = field(default_factory=dict)
+
+
+def claim(connection: Connection, quotas: Sequence[Quota], *, epoch: Epoch, now: Instant, ledger: Ledger) -> Claim:
+    """Do it, in the transaction of `connection`."""
+    taken = _Taken()
+    for start in range(0, len(quotas), MAX_QUOTAS):
+        _claim_page(connection, quotas[start : start + MAX_QUOTAS], taken, epoch=epoch, now=now, ledger=ledger)
+    ledger.write(connection)
+    return Claim(deliveries=taken.deliveries, exhausted=taken.exhausted)
+
+
+def _claim_page(
+    connection: Connection, quotas: Sequence[Quota], taken: _Taken, *, epoch: Epoch, now: Instant, ledger: Ledger
+) -> None:
+    lanes = places(connection, {quota.lane for quota in quotas})
+    asked: list[Quota] = []
+    for quota in quotas:
+        row = lanes.get(quota.lane)
+        if row is None or row.stream_state != StreamState.OPEN:
+            taken.exhausted[quota.lane, quota.priority] = None  # a change row tells when it opens
+        elif row.suspended_until is not None and row.suspended_until > now:
+            taken.exhausted[quota.lane, quota.priority] = Instant(row.suspended_until)
+        elif quota.limit > 0:
+            asked.append(quota)
+    if not asked:
+        return
+    rows = claim_rows(connection, [(q.lane, q.priority, q.limit) for q in asked], epoch=epoch, now=now)
+    _note_exhausted(connection, asked, rows, taken)
+    if rows:
+        messages = _messages(connection, {row.message for row in rows if row.message is not None})
+        kept = _without_suppressed(connection, rows, lanes, messages, now=now, ledger=ledger)
+        taken.deliveries += [_delivery(row, lanes[row.lane], messages) for row in kept]
+
+
+def _messages(connection: Connection, ids: set[int]) -> Mapping[int, AnyRow]:
+    if not ids:
+        return {}
+    columns = (message.c.id, message.c.reverse_path, message.c.is_marketing)
+    return {row.id: row for row in connection.execute(select(*columns).where(message.c.id.in_(sorted(ids))))}
+
+
+def _note_exhausted(connection: Connection, asked: Sequence[Quota], rows: Sequence[AnyRow], taken: _Taken) -> None:
+    given: dict[tuple[int, int], int] = {}
+    for row in rows:
+        given[row.lane, row.priority] = given.get((row.lane, row.priority), 0) + 1
+    short = [quota for quota in asked if given.get((quota.lane, quota.priority), 0) < quota.limit]
+    if short:
+        dues = next_dues(connection, [(quota.lane, quota.priority) for quota in short])
+        taken.exhausted.update({(quota.lane, quota.priority): due for quota, due in zip(short, dues, strict=True)})
+
+
+def _without_suppressed(
+    connection: Connection,
+    rows: Sequence[AnyRow],
+    lanes: Mapping[int, AnyRow],
+    messages: Mapping[int, AnyRow],
+    *,
+    now: Instant,
+    ledger: Ledger,
+) -> Sequence[AnyRow]:
+    """Return the rows that may be sent, earliest due first; the others end `suppressed`."""
+    entries = suppressions_of(connection, {row.recipient_key for row in rows})
+    kept, ended = [], []
+    for row in sorted(rows, key=lambda row: (row.priority, row.due)):
+        at = lanes[row.lane]
+        is_marketing = messages[row.message].is_marketing if row.message is not None else bool(at.is_marketing)
+        stop = _stopping(entries.get(row.recipient_key, ()), is_marketing=is_marketing, list_id=at.list_id, now=now)
+        from_state = STATE_OF[row.origin]
+        if stop is None:
+            kept.append(row)
+            ledger.move(at.stream, row.priority, from_state, State.QUEUED)
+            continue
+        ended.append(row.id)
+        ledger.move(at.stream, row.priority, from_state, State.SUPPRESSED)
+        ledger.happened(
+            EventType.SUPPRESSED,
+            now,
+            campaign_id=at.campaign,
+            delivery_id=row.id,
+            recipient=row.recipient,
+            data={"scope": stop.scope, "reason": str(stop.reason)},
+        )
+    if ended:
+        connection.execute(
+            update(delivery)
+            .where(delivery.c.id.in_(ended))
+            .values(state=STATE[State.SUPPRESSED], owner=None, origin=None, finished_at=now)
+        )
+    return kept
+
+
+def _stopping(
+    entries: Sequence[Suppression], *, is_marketing: bool, list_id: str | None, now: Instant
+) -> Suppression | None:
+    return next((one for one in entries if one.stops(is_marketing=is_marketing, list_id=list_id, now=now)), None)
+
+
+def _delivery(row: AnyRow, at: AnyRow, messages: Mapping[int, AnyRow]) -> Delivery:
+    stored = row.message is not None
+    return Delivery(
+        id=DeliveryId(row.id),
+        lane=Lane(id=LaneId(row.lane), stream=StreamId(at.stream), domain=at.domain),
+        recipient=row.recipient,
+        recipient_key=PersonKey(row.recipient_key),
+        priority=Priority(row.priority),
+        attempts=row.attempts,
+        accepted_at=Instant(row.accepted_at),
+        expires_at=Instant(row.expires_at),
+        campaign=at.campaign,
+        step=at.step,
+        message=MessageRow(row.message) if stored else None,
+        reverse_path=messages[row.message].reverse_path if stored else None,
+        contact=json.loads(row.contact) if row.contact else {},
+        body_hash=row.body_hash,
+        was_blocked=bool(row.was_blocked),
+    )

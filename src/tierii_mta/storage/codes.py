@@ -1,0 +1,149 @@
+"""The small numbers and short texts that stand for names in the database.
+
+Owns the mapping between enumerations of the domain and columns, both ways.  The numbers are on disk: add freely, never
+change or reuse one.  docs/reference/database.md shows them.  Pure.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+from tierii_mta.campaigns.store import CampaignState
+from tierii_mta.events import EventType
+from tierii_mta.queue.delivery import FailureReason, State
+from tierii_mta.queue.store import ChangeKind
+
+STATE: Mapping[State, int] = {
+    State.PENDING: 0,
+    State.RETRY: 1,
+    State.QUEUED: 2,
+    State.ACTIVE: 3,
+    State.HELD: 4,
+    State.COMPLETED: 5,
+    State.FAILED: 6,
+    State.CANCELLED: 7,
+    State.SUPPRESSED: 8,
+}
+STATE_OF: Mapping[int, State] = {code: state for state, code in STATE.items()}
+
+CLAIMABLE_SQL = "state IN (0, 1)"
+"""Pending or retry. The partial index says it in these words; SQLite uses it only for a query that says the same."""
+SET_ASIDE_SQL = "state IN (4, 6)"
+"""Held or failed: what an operator's verb looks for."""
+
+REASON: Mapping[FailureReason, int] = {
+    FailureReason.BOUNCED: 1,
+    FailureReason.REJECTED: 2,
+    FailureReason.BLOCKED: 3,
+    FailureReason.EXPIRED: 4,
+    FailureReason.RENDER: 5,
+    FailureReason.ERROR: 6,
+}
+REASON_OF: Mapping[int, FailureReason] = {code: reason for reason, code in REASON.items()}
+
+
+class Mark(IntEnum):
+    """What happened to a person besides the delivery's state: bits of `delivery.marks`."""
+
+    IN_DOUBT = 1
+    LATE_BOUNCE = 2
+    OPENED = 4
+    CLICKED = 8
+    REPLIED = 16
+    UNSUBSCRIBED = 32
+    COMPLAINED = 64
+
+
+MARK_OF_EVENT: Mapping[EventType, Mark] = {
+    EventType.OPENED: Mark.OPENED,
+    EventType.CLICKED: Mark.CLICKED,
+    EventType.REPLIED: Mark.REPLIED,
+    EventType.UNSUBSCRIBED: Mark.UNSUBSCRIBED,
+    EventType.COMPLAINED: Mark.COMPLAINED,
+    EventType.BOUNCED: Mark.LATE_BOUNCE,  # recorded apart from an outcome: the remote had taken it first
+}
+"""Events that, recorded by themselves, mark their delivery."""
+
+MARK_KIND_BASE = 100
+"""`tally.kind` is a state's number, or this plus a mark's bit."""
+
+CAMPAIGN_STATE: Mapping[CampaignState, int] = {
+    CampaignState.DRAFT: 0,
+    CampaignState.SCHEDULED: 1,
+    CampaignState.RUNNING: 2,
+    CampaignState.PAUSED: 3,
+    CampaignState.DRAINING: 4,
+    CampaignState.COMPLETED: 5,
+    CampaignState.CANCELLED: 6,
+    CampaignState.FAILED: 7,
+}
+CAMPAIGN_STATE_OF: Mapping[int, CampaignState] = {code: state for state, code in CAMPAIGN_STATE.items()}
+
+
+class StreamState(IntEnum):
+    """Whether a stream's lanes may be claimed; only OPEN ones are."""
+
+    OPEN = 0
+    LOADING = 1  # the campaign is a draft, or its loading failed
+    PAUSED = 2  # paused or not yet started
+    CLOSED = 3  # draining: what waits is swept away
+    FINISHED = 4
+
+
+STREAM_STATE: Mapping[CampaignState, StreamState] = {
+    CampaignState.DRAFT: StreamState.LOADING,
+    CampaignState.FAILED: StreamState.LOADING,
+    CampaignState.SCHEDULED: StreamState.PAUSED,
+    CampaignState.RUNNING: StreamState.OPEN,
+    CampaignState.PAUSED: StreamState.PAUSED,
+    CampaignState.DRAINING: StreamState.CLOSED,
+    CampaignState.COMPLETED: StreamState.FINISHED,
+    CampaignState.CANCELLED: StreamState.FINISHED,
+}
+
+CHANGE: Mapping[ChangeKind, int] = {
+    ChangeKind.MAIL: 0,
+    ChangeKind.STREAM: 1,
+    ChangeKind.LANE: 2,
+    ChangeKind.SUPPRESSION: 3,
+}
+CHANGE_OF: Mapping[int, ChangeKind] = {code: kind for kind, code in CHANGE.items()}
+
+EVENT: Mapping[EventType, int] = {
+    EventType.SENT: 1,
+    EventType.DELIVERED: 2,
+    EventType.DEFERRED: 3,
+    EventType.BOUNCED: 4,
+    EventType.FAILED: 5,
+    EventType.EXPIRED: 6,
+    EventType.SUPPRESSED: 7,
+    EventType.CANCELLED: 8,
+    EventType.HELD: 9,
+    EventType.IN_DOUBT: 10,
+    EventType.OPENED: 11,
+    EventType.CLICKED: 12,
+    EventType.UNSUBSCRIBED: 13,
+    EventType.COMPLAINED: 14,
+    EventType.REPLIED: 15,
+    EventType.AUTO_REPLIED: 16,
+    EventType.QUEUED: 17,
+    EventType.CAMPAIGN_CREATED: 30,
+    EventType.CAMPAIGN_SCHEDULED: 31,
+    EventType.CAMPAIGN_STARTED: 32,
+    EventType.CAMPAIGN_PAUSED: 33,
+    EventType.CAMPAIGN_RESUMED: 34,
+    EventType.CAMPAIGN_COMPLETED: 35,
+    EventType.CAMPAIGN_CANCELLED: 36,
+    EventType.CAMPAIGN_FAILED: 37,
+    EventType.CAMPAIGN_GUARD_TRIPPED: 38,
+    EventType.CONTACT_REJECTED: 50,
+    EventType.CONTACT_ERASED: 51,
+    EventType.SUPPRESSION_CREATED: 60,
+    EventType.SUPPRESSION_DELETED: 61,
+    EventType.LANE_SUSPENDED: 70,
+    EventType.LANE_RESUMED: 71,
+    EventType.LANE_SLOWED: 72,
+    EventType.INBOUND_RECEIVED: 80,
+    EventType.INBOUND_QUARANTINED: 81,
+    EventType.WEBHOOK_TEST: 90,
+}
+EVENT_OF: Mapping[int, EventType] = {code: kind for kind, code in EVENT.items()}

@@ -1,0 +1,76 @@
+"""Streams and lanes: found, or made when first needed.
+
+Owns the look-up of ids in bulk inside a transaction; both kinds of row are never changed into another one.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import Connection, select
+
+from tierii_mta.storage.backend import insert_new
+from tierii_mta.storage.codes import StreamState
+from tierii_mta.storage.tables import AnyRow, campaign, lane, stream
+
+_PAGE = 1000
+
+
+def submission_streams(connection: Connection, names: Collection[str]) -> Mapping[str, int]:
+    """Return the ids of streams of submitted mail by name, making what is missing."""
+    found = _streams(connection, names)
+    missing = sorted(set(names) - found.keys())
+    if missing:
+        rows = [{"name": name, "campaign": None, "step": 0, "state": StreamState.OPEN} for name in missing]
+        insert_new(connection, stream, rows)
+        found |= _streams(connection, missing)
+    return found
+
+
+def _streams(connection: Connection, names: Collection[str]) -> dict[str, int]:
+    columns = select(stream.c.name, stream.c.id).where(stream.c.name.in_(sorted(names)))
+    return {row.name: row.id for row in connection.execute(columns)}
+
+
+def lane_ids(connection: Connection, stream_id: int, domains: Collection[str]) -> Mapping[str, int]:
+    """Return the ids of a stream's lanes by domain, making what is missing."""
+    found = _lanes(connection, stream_id, sorted(domains))
+    missing = sorted(set(domains) - found.keys())
+    if missing:
+        insert_new(connection, lane, [{"stream": stream_id, "domain": domain} for domain in missing])
+        found |= _lanes(connection, stream_id, missing)
+    return found
+
+
+def _lanes(connection: Connection, stream_id: int, domains: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(domains), _PAGE):
+        page = domains[start : start + _PAGE]
+        wanted = select(lane.c.domain, lane.c.id).where(lane.c.stream == stream_id, lane.c.domain.in_(page))
+        found.update((row.domain, row.id) for row in connection.execute(wanted))
+    return found
+
+
+def places(connection: Connection, ids: Collection[int]) -> Mapping[int, AnyRow]:
+    """Return lanes by id, each with what its stream and campaign say of it: domain, suspended_until, stream,
+    stream_state, step, campaign (its id, None for submitted mail), is_marketing, list_id.
+    """
+    found: dict[int, AnyRow] = {}
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _PAGE):
+        rows = connection.execute(_PLACES.where(lane.c.id.in_(ordered[start : start + _PAGE])))
+        found.update((row.id, row) for row in rows)
+    return found
+
+
+_PLACES = select(
+    lane.c.id,
+    lane.c.domain,
+    lane.c.suspended_until,
+    lane.c.stream,
+    stream.c.state.label("stream_state"),
+    stream.c.step,
+    campaign.c.id.label("campaign"),
+    campaign.c.is_marketing,
+    campaign.c.list_id,
+).select_from(
+    lane.join(stream, stream.c.id == lane.c.stream).outerjoin(campaign, campaign.c.number == stream.c.campaign)
+)

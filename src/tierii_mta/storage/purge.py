@@ -1,0 +1,82 @@
+"""Retention: final deliveries, old events, old bodies and read changes go, a page a commit.
+
+Owns what may be deleted and by which index it is found.  Campaigns stay, so that their ids stay taken; the tally
+stays, so that a report outlives its rows.
+"""
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, Connection, delete, exists, select
+
+from tierii_mta.clock import Instant
+from tierii_mta.storage.backend import give_pages_back
+from tierii_mta.storage.tables import body_part, change, delivery, event, message
+
+
+def purge(
+    connection: Connection,
+    *,
+    deliveries_before: Instant,
+    events_before: Instant,
+    bodies_before: Instant | None,
+    changes_before: Instant,
+    limit: int,
+) -> int:
+    """Delete one page of each kind and return how many deliveries, events and bodies went."""
+    gone = _deliveries(connection, deliveries_before, limit)
+    gone += _oldest(connection, event.c.seq, event.c.at, events_before, limit)
+    if bodies_before is not None:
+        gone += _bodies(connection, bodies_before, limit)
+    _oldest(connection, change.c.seq, change.c.at, changes_before, limit)
+    give_pages_back(connection)
+    return gone
+
+
+def _deliveries(connection: Connection, before: Instant, limit: int) -> int:
+    page = (
+        select(delivery.c.id)
+        .where(delivery.c.finished_at.is_not(None), delivery.c.finished_at < before)
+        .order_by(delivery.c.finished_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(connection.execute(page).scalars())
+    if not ids:
+        return 0
+    gone = connection.execute(delete(delivery).where(delivery.c.id.in_(ids)).returning(delivery.c.message)).scalars()
+    _drop_messages(connection, {one for one in gone if one is not None})
+    return len(ids)
+
+
+def _drop_messages(connection: Connection, ids: Collection[int]) -> None:
+    """Delete messages whose last delivery went; parts and idempotency keys follow."""
+    if ids:
+        connection.execute(
+            delete(message).where(message.c.id.in_(sorted(ids)), ~exists().where(delivery.c.message == message.c.id))
+        )
+
+
+def _oldest(
+    connection: Connection, seq: ColumnElement[int], at: ColumnElement[int], before: Instant, limit: int
+) -> int:
+    """Delete from the low end of a log: looks at the first `limit` rows only, so a young log costs nothing."""
+    head = select(seq.label("seq"), at.label("at")).order_by(seq).limit(limit).subquery()
+    old = list(connection.execute(select(head.c.seq).where(head.c.at < before)).scalars())
+    if old:
+        connection.execute(delete(seq.table).where(seq.in_(old)))
+    return len(old)
+
+
+def _bodies(connection: Connection, before: Instant, limit: int) -> int:
+    is_waited_for = exists().where(delivery.c.message == message.c.id, delivery.c.finished_at.is_(None))
+    page = (
+        select(message.c.id)
+        .join(body_part, (body_part.c.message == message.c.id) & (body_part.c.position == 0))
+        .where(message.c.accepted_at < before, ~is_waited_for)
+        .order_by(message.c.id)
+        .limit(limit)
+    )
+    ids = list(connection.execute(page).scalars())
+    if ids:
+        connection.execute(delete(body_part).where(body_part.c.message.in_(ids)))
+    return len(ids)

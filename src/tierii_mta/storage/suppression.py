@@ -1,0 +1,161 @@
+"""The suppression list in the database.
+
+Owns the port `consent.SuppressionList` and the look-up other transactions use; not whom an entry stops (consent).
+An entry that stops all mail is never replaced by one that stops less: unsubscribing does not undo a complaint.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, or_, select, tuple_
+
+from tierii_mta.clock import Clock, Instant
+from tierii_mta.consent.suppression import Suppression, SuppressionReason
+from tierii_mta.events import EventType
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.queue.store import ChangeKind
+from tierii_mta.storage.backend import insert_into
+from tierii_mta.storage.connection import Connections
+from tierii_mta.storage.ledger import Ledger
+from tierii_mta.storage.tables import AnyRow, suppression
+
+PAGE = 1000
+
+
+def suppressions_of(connection: Connection, keys: Collection[bytes]) -> Mapping[bytes, Sequence[Suppression]]:
+    """Return the entries of these persons, by person."""
+    found: dict[bytes, list[Suppression]] = {}
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), PAGE):
+        page = ordered[start : start + PAGE]
+        for row in connection.execute(select(suppression).where(suppression.c.recipient_key.in_(page))):
+            found.setdefault(row.recipient_key, []).append(_entry(row))
+    return found
+
+
+def put_suppressions(
+    connection: Connection, entries: Sequence[Suppression], ledger: Ledger, *, with_events: bool = True
+) -> int:
+    """Add or replace entries, with an event for each new one; return how many are new."""
+    latest = {(entry.key, entry.scope): entry for entry in entries}
+    known = suppressions_of(connection, {key for key, _ in latest})
+    present = {(one.key, one.scope) for entries_of_one in known.values() for one in entries_of_one}
+    if latest:
+        connection.execute(_upsert(connection), [_row(latest[key]) for key in sorted(latest)])
+        ledger.announce(ChangeKind.SUPPRESSION)
+    new = [entry for key, entry in latest.items() if key not in present]
+    for entry in new if with_events else ():
+        ledger.happened(
+            EventType.SUPPRESSION_CREATED,
+            entry.created_at,
+            recipient=entry.address,
+            data={"scope": entry.scope, "reason": str(entry.reason), "evidence": entry.evidence},
+        )
+    return len(new)
+
+
+def _upsert(connection: Connection) -> Any:
+    statement = insert_into(connection, suppression)
+    new = statement.excluded
+    unsubscribe = str(SuppressionReason.UNSUBSCRIBE)
+    return statement.on_conflict_do_update(
+        index_elements=list(suppression.primary_key),
+        set_={name: new[name] for name in ("reason", "address", "evidence", "created_at", "expires_at")},
+        where=or_(
+            new.reason != unsubscribe,
+            suppression.c.reason == unsubscribe,
+            suppression.c.expires_at <= new.created_at,
+        ),
+    )
+
+
+class StoredSuppressions:
+    """`SuppressionList` on SQLite or PostgreSQL."""
+
+    def __init__(self, connections: Connections, clock: Clock, node: str) -> None:
+        self._connections, self._clock, self._node = connections, clock, node
+
+    async def add(self, entries: Sequence[Suppression]) -> int:
+        """Add or replace entries by (key, scope), at most `PAGE` a commit; return how many are new."""
+        added = 0
+        for start in range(0, len(entries), PAGE):
+            page = entries[start : start + PAGE]
+            added += await self._connections.write(self._add, page)
+            self._connections.touch()
+        return added
+
+    def _add(self, connection: Connection, entries: Sequence[Suppression]) -> int:
+        ledger = Ledger(self._clock, self._node)
+        new = put_suppressions(connection, entries, ledger)
+        ledger.write(connection)
+        return new
+
+    async def remove(self, key: PersonKey, scope: str | None = None) -> int:
+        """Remove a person's entries in one scope, or in all; return how many went."""
+        gone = await self._connections.write(self._remove, key, scope)
+        self._connections.touch()
+        return gone
+
+    def _remove(self, connection: Connection, key: PersonKey, scope: str | None) -> int:
+        which = suppression.c.recipient_key == key
+        if scope is not None:
+            which &= suppression.c.scope == scope
+        gone = connection.execute(delete(suppression).where(which).returning(suppression)).all()
+        ledger = Ledger(self._clock, self._node)
+        for row in gone:
+            ledger.announce(ChangeKind.SUPPRESSION)
+            ledger.happened(
+                EventType.SUPPRESSION_DELETED,
+                self._clock.now(),
+                recipient=row.address,
+                data={"scope": row.scope, "reason": row.reason},
+            )
+        ledger.write(connection)
+        return len(gone)
+
+    async def find(self, keys: Iterable[PersonKey]) -> list[Suppression]:
+        """Return all entries of these persons."""
+        wanted = set(keys)
+        found = await self._connections.read(suppressions_of, wanted)
+        return [entry for entries in found.values() for entry in entries]
+
+    async def entries(self) -> AsyncIterator[Suppression]:
+        """Yield the whole list in the order of its key, a page a read."""
+        after: tuple[bytes, str] = (b"", "")
+        while True:
+            rows = await self._connections.read(_page, after)
+            for row in rows:
+                yield _entry(row)
+            if len(rows) < PAGE:
+                return
+            after = (rows[-1].recipient_key, rows[-1].scope)
+
+
+def _page(connection: Connection, after: tuple[bytes, str]) -> Sequence[AnyRow]:
+    key = tuple_(suppression.c.recipient_key, suppression.c.scope)
+    ordered = select(suppression).order_by(suppression.c.recipient_key, suppression.c.scope)
+    return connection.execute(ordered.where(key > after).limit(PAGE)).all()
+
+
+def _row(entry: Suppression) -> dict[str, Any]:
+    return {
+        "recipient_key": entry.key,
+        "scope": entry.scope,
+        "reason": str(entry.reason),
+        "address": entry.address,
+        "evidence": entry.evidence,
+        "created_at": entry.created_at,
+        "expires_at": entry.expires_at,
+    }
+
+
+def _entry(row: AnyRow) -> Suppression:
+    return Suppression(
+        key=PersonKey(row.recipient_key),
+        scope=row.scope,
+        reason=SuppressionReason(row.reason),
+        address=row.address,
+        evidence=row.evidence,
+        created_at=Instant(row.created_at),
+        expires_at=Instant(row.expires_at) if row.expires_at is not None else None,
+    )

@@ -1,0 +1,204 @@
+"""The tables as queries see them.
+
+Owns names and types of columns; how they come to exist, with their indexes, is `migrations` (a test compares the two).
+Times are `Instant`s (milliseconds), states and kinds the numbers of `codes`, JSON is text.  docs/reference/database.md
+says what each table is for.
+"""
+
+from typing import Any, TypeAlias
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Row, SmallInteger, Table, Text, text
+
+from tierii_mta.storage.codes import CLAIMABLE_SQL, SET_ASIDE_SQL
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+"""A row whose columns are named where it is read."""
+
+metadata = MetaData()
+
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("applied_at", BigInteger, nullable=False),
+)
+
+node = Table(
+    "node",
+    metadata,
+    Column("epoch", BigInteger, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+change = Table(
+    "change",
+    metadata,
+    Column("seq", BigInteger, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("stream", BigInteger),
+    Column("lane", BigInteger),
+    Column("origin", BigInteger, nullable=False),  # who need not be told; 0: tell everybody
+    Column("at", BigInteger, nullable=False),
+)
+
+probe = Table(
+    "probe",
+    metadata,
+    Column("number", BigInteger, primary_key=True),
+    Column("filler", LargeBinary, nullable=False),
+)
+
+content = Table(
+    "content",
+    metadata,
+    Column("sha256", Text, primary_key=True),  # hex
+    Column("body", LargeBinary, nullable=False),
+)
+
+campaign = Table(
+    "campaign",
+    metadata,
+    Column("number", BigInteger, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("ends_as", SmallInteger),  # what draining leads to
+    Column("is_marketing", Boolean, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("list_id", Text),
+    Column("fingerprint", Text, nullable=False),
+    Column("specification", Text, nullable=False),
+    Column("report", Text, nullable=False),
+    Column("reason", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+)
+
+campaign_content = Table(
+    "campaign_content",
+    metadata,
+    Column("campaign", BigInteger, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+)
+
+stream = Table(
+    "stream",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("campaign", BigInteger),  # None: submitted mail
+    Column("step", SmallInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("swept", Text),  # how far the sweep of a cancelled stream has come: a domain
+)
+
+lane = Table(
+    "lane",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("stream", BigInteger, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("suspended_until", BigInteger),
+    Column("reason", Text),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("stream", BigInteger, nullable=False),
+    Column("reverse_path", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("is_marketing", Boolean, nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+)
+
+body_part = Table(
+    "body_part",
+    metadata,
+    Column("message", BigInteger, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("stream", BigInteger, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("message", BigInteger, nullable=False),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("lane", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("owner", BigInteger),  # epoch of whoever has it in hand
+    Column("origin", SmallInteger),  # the state it was claimed from
+    Column("attempts", SmallInteger, nullable=False),
+    Column("campaign", BigInteger),
+    Column("step", SmallInteger, nullable=False),
+    Column("recipient_key", LargeBinary, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("message", BigInteger),
+    Column("contact", Text, nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),  # None while the state is not final
+    Column("reason", SmallInteger),
+    Column("marks", SmallInteger, nullable=False),
+    Column("was_blocked", Boolean, nullable=False),
+    Column("body_hash", Text),
+    Column("last_reply", Text),
+)
+
+IS_CLAIMABLE = text(f"delivery.{CLAIMABLE_SQL}")
+IS_SET_ASIDE = text(f"delivery.{SET_ASIDE_SQL}")
+"""The partial indexes' own words: with bound values SQLite could not tell that they apply."""
+
+tally = Table(
+    "tally",
+    metadata,
+    Column("stream", BigInteger, primary_key=True),
+    Column("priority", SmallInteger, primary_key=True),
+    Column("kind", SmallInteger, primary_key=True),
+    Column("node", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", BigInteger, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("type", SmallInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("campaign", Text),
+    Column("delivery", BigInteger),
+    Column("message_id", Text),
+    Column("recipient", Text),
+    Column("provider", Text),
+    Column("data", Text, nullable=False),
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("recipient_key", LargeBinary, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("address", Text),
+    Column("evidence", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+)
