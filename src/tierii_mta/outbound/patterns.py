@@ -1,0 +1,295 @@
+r"""What reply texts say: the table of phrases behind outbound.interpret.
+
+Owns phrases only, in two layers: `PLAIN` mean one thing whatever code they come with (a block list behind a 5.1.1),
+`TEXTS` give way to an enhanced code that is used as registered.  A layer is tried from its top, one regular expression
+a line.  The text they see is in lower case, with single spaces, addresses replaced by <>, cut at 2,000 characters.
+Every repetition is bounded, so that a hostile reply costs no more than its length.  Pure.
+"""
+
+import re
+from dataclasses import dataclass
+
+from tierii_mta.outbound.reply_class import ReplyClass
+
+
+@dataclass(frozen=True, slots=True)
+class TextPattern:
+    """Phrases and the class they stand for; `only` 4 or 5 limits them to transient or permanent replies."""
+
+    reply_class: ReplyClass
+    regex: re.Pattern[str]
+    only: int | None = None
+
+
+_WORDS = {
+    "PERSON": r"\b(?:user|recipient|account|mail ?box|address|addressee|person|alias)",
+    "MESSAGE": r"\b(?:message|mail|e-?mail|size|body|header|line)s?",
+    "FILE": r"(?:attachment|file ?type|file|extension|executable)",
+    "HOST": r"\b(?:ip|host|address|server|client|you|network)",
+    "NONE": r"\b(?:no|unknown|invalid|bad|non-?existent|unrouteable|undeliverable)",
+    "THEN": r"\b.{0,60}\b",
+}
+"""Words in capitals stand for these in the phrases below."""
+
+
+def _phrases(reply_class: ReplyClass, lines: str, only: int | None = None) -> TextPattern:
+    joined = "|".join(line.strip() for line in lines.split("\n") if line.strip())
+    spelled = re.sub(" THEN |[A-Z]{4,}", lambda word: _WORDS[word[0].strip()], joined)
+    return TextPattern(reply_class, re.compile(spelled), only)
+
+
+PLAIN: tuple[TextPattern, ...] = (
+    # the recipient's own choice: words of a block list, but not about us
+    _phrases(
+        ReplyClass.POLICY_RELATED,
+        r"""
+        refused due to recipient preferences
+        recipient (?:has )?blocked (?:the|this) sender
+        \bsender(?: address| domain)? (?:\w+ ){0,2}(?:blocked|blacklisted|blocklisted) by (?:the )?(?:recipient|user)
+        """,
+    ),
+    # refusals of us: block lists and reputation
+    _phrases(
+        ReplyClass.SPAM_BLOCK,
+        r"""
+        \b(?:black|block|deny)[ -]?list(?:s|ed|ing)?\b
+        \b(?:dnsbl|dnsrbl|rbl)s?\b
+        \b(?:spamhaus|spamcop|uceprotect|barracudacentral|invaluement|spamrats|mailspike|senderscore|senderbase)
+        \b(?:talosintelligence|nixspam|abuseat\.org|abusix|sorbs\.net|psbl\.|truncate\.gbudb|ipcheck\.proofpoint)
+        barracudanetworks\.com/reputation|barracuda reputation|proofpoint dynamic reputation
+        \bblocked using\b
+        (?:poor|low|bad|insufficient|suspicious|negative) (?:\w+ ){0,2}reputation
+        reputation (?:of|for|is|too|score|filter|block)
+        (?:due to|because of|based on|by|to) (?:\w+ ){0,3}reputation
+        \[tss?\d\d\]
+        permanently deferred|due to (?:unexpected volume or )?user complaints
+        banned send(?:ing|er)|\bs(?:3115|3140|3150|775|77719)\b
+        part of their network is on our
+        unusual rate of (?:unsolicited|unauthenticated) (?:mail|e-?mail)
+        suspicious due to the (?:very low|low|nature)
+        \bhl:rep\b|\bmi:(?:iil|dmc|ipb)\b
+        \bbl00000\d\b
+        _is_blocked
+        HOST THEN (?:is|are|been|was|were) (?:\w+ ){0,2}(?:blocked|banned)\b
+        \b(?:ip|host|address|client)\b\S{0,60} (?:is )?(?:listed|not allowed) (?:in|on|at|by)\b
+        too (?:many|much) (?:spam|abuse|complaints|bad recipients|invalid recipients|unknown users)
+        (?:high|excessive|large) (?:amount|number|volume|rate) of (?:spam|junk|complaints|unwanted|invalid)
+        (?:spam|abuse|junk)\b.{0,40}\b(?:from|by) (?:your|this) (?:ip|host|network|server|address)
+        your (?:ip|host|network|mail ?server|server) THEN (?:spam|blocked|banned|abus\w+|not (?:welcome|permitted))
+        \bofr\d{0,3}_(?:403|5\d\d)\b|service refuse\b|client host rejected: (?!cannot)
+        \bip=\S{1,50} - a problem occurred|\(bl\)$
+        access (?:to this mail system|from (?:your )?ip)\b.{0,80}(?:denied|rejected|refused)
+        traffic not accepted from this ip
+        generic reverse dns|dynamic ip|dynamically assigned|residential ip|dial-?up
+        """,
+    ),
+    # refusals of us: who we say we are is not shown
+    _phrases(
+        ReplyClass.AUTHENTICATION_FAILED,
+        r"""
+        \bdmarc\b|\bspf\b|\bdkim\b(?!-sig)|\bsender ?id\b
+        openspf\.|sender policy framework|purported responsible
+        required authentication level
+        \bunauthenticated\b
+        fails? (?:\w+ ){0,3}authentication|authentication (?:checks?|requirements?|results?|information)
+        \bptr\b|\brdns\b|\bfcrdns\b|reverse[ -](?:dns|hostname|lookup|record|name)
+        cannot (?:find|resolve) your (?:reverse )?(?:hostname|address)
+        unable to (?:resolve|verify) (?:your|client|the) (?:host|ip|client)
+        ip name (?:lookup failed|possibly forged)
+        does not have a (?:valid )?(?:host ?name|rdns|reverse)
+        spoof(?:ed|ing)?\b
+        from: header .{0,60}align
+        mismatches client ip
+        """,
+    ),
+    # greylisting and rates, whatever the first digit
+    _phrases(
+        ReplyClass.TRANSIENT_FAILURE,
+        r"""
+        gr[ae]y[ -]?list|\bpostgrey\b|\[gl01\]
+        \bfirst (?:time|seen|attempt|contact)\b.{0,60}(?:again|later|retry)
+        (?:receiving|sending|sent) (?:mail|e-?mail|messages?) (?:too (?:quickly|fast)|at (?:a|too high a) rate)
+        too many (?:concurrent |simultaneous |smtp |open |new )*(?:connections?|sessions?|mails?|e-?mails?|messages?)\b
+        too many (?:errors|requests)\b|too much mail|too (?:fast|frequent)
+        rate[ -]?limit|\bthrottl|frequency limit|\bflood
+        (?:hourly|daily|sending|message|connection) (?:rate|limit|quota)\b.{0,40}(?:exceed|reach)
+        exceed\w* .{0,40}(?:messages?|connections?|mails?|e-?mails?) (?:per|rate|limit)
+        \brl0\d{4,5}\b|\bhl:(?:icc|ifc|mep)\b|\[rl\d\d\]|deferred due to volume
+        (?:service|server|system) (?:is )?(?:temporarily |currently )?(?:too )?(?:busy|overloaded)
+        (?:service|server|system) (?:is )?(?:temporarily|currently) (?:unavailable|down)
+        """,
+    ),
+    _phrases(ReplyClass.VIRUS_RELATED, r"\bvirus|\binfected\b|\bmalware\b|\btrojan\b|\bclamav\b|\beicar\b|\bphish"),
+    _phrases(
+        ReplyClass.PROHIBITED_ATTACHMENT,
+        r"""
+        FILEs? THEN (?:prohibited|blocked|banned|denied|rejected|forbidden)
+        FILEs? THEN (?:disallowed|not (?:allowed|accepted|permitted))
+        (?:prohibited|banned|forbidden|blocked|disallowed|unacceptable|dangerous) (?:FILE|content type)
+        - banned\b|content presents a potential
+        """,
+    ),
+    _phrases(
+        ReplyClass.SPAM_CONTENT,
+        r"""
+        (?:looks like|identified as|classified as|considered|detected as|marked as) (?:\w+ ){0,3}(?:spam|junk)
+        (?:suspicion of|suspected|likely|appears to be|scored as|resembles) (?:\w+ ){0,3}(?:spam|junk|bulk|suspicious)
+        (?:likely|appears to be) (?:\w+ ){0,3}unsolicited
+        spam (?:message|mail|e-?mail|content|score|classification|detected|found)
+        score\b.{0,30}\bspam|\bspam\b.{0,20}\bscore|- spam\b|\bsuspected spam\b
+        spamassassin|\bdt:spm\b|mcspamsignature|mail content denied|unsolicited (?:bulk|commercial)
+        (?:rejected|refused|blocked|denied) (?:as|because of|due to|for) (?:\w+ ){0,2}(?:spam|unsolicited|junk)
+        message content (?:rejected|blocked|denied)|content (?:filter|rejected)
+        (?:bad|suspicious|blocked) (?:url|link|uri)
+        not accepted for policy reasons|\[ph01\]
+        """,
+    ),
+    _phrases(
+        ReplyClass.QUOTA_ISSUES,
+        r"""
+        PERSON THEN (?:full|out of (?:space|storage))\b
+        \b(?:inbox|mail ?drop|storage|maildir|folder) THEN (?:full|out of space)\b
+        over ?quota|over (?:the |its |his |her )quota|mail ?box(?:es)? full
+        quota (?:is |has been )?(?:exceed|full|exhaust)
+        exceed\w* (?:\w+ ){0,3}(?:quota|storage|mailbox size)
+        (?:not enough|insufficient) (?:system |disk )?(?:space|storage)
+        disk quota|disk full|no space left
+        """,
+    ),
+    _phrases(
+        ReplyClass.CHALLENGE_RESPONSE,
+        r"""
+        challenge[ -/]response|\bboxbe\b|\bspamarrest\b
+        (?:click|visit|follow)\b.{0,80}\b(?:confirm|verify) (?:that )?you
+        """,
+    ),
+    _phrases(ReplyClass.INVALID_RECIPIENT, r"resolver\.adr\.\w{0,20}notfound|recipient not found by smtp address"),
+    _phrases(ReplyClass.POLICY_RELATED, r"resolver\.rst\."),
+)
+
+TEXTS: tuple[TextPattern, ...] = (
+    _phrases(
+        ReplyClass.INVALID_SENDER,
+        r"""
+        \bsender THEN (?:rejected|refused|invalid|unknown|malformed|unrouteable)
+        \bsender THEN (?:doesn't|not) (?:exist|found|valid)|\bsender (?:not found|not valid)
+        \bsender THEN (?:could not be verified|verify failed|verification failed)
+        sender verif\w+|callout (?:verification )?(?:failed|response)|verification failed for
+        domain of (?:the )?sender|mail from domain|(?:invalid|bad|null) sender
+        (?:return|reverse)[ -]path\b.{0,40}\b(?:invalid|rejected|not)
+        """,
+    ),
+    _phrases(
+        ReplyClass.RELAY_DENIED,
+        r"""
+        relay(?:ing)? (?:access )?(?:is )?(?:denied|prohibited|rejected|not (?:permitted|allowed))
+        unable to relay|(?:not|cannot|can't|won't) (?:\w+ ){0,3}relay|open relay
+        \brcpthosts\b|non-?accepted domain|not (?:an? )?(?:accepted|hosted) domain
+        domain (?:is )?not (?:hosted|handled|served|local)
+        not in (?:my|our|the) (?:list of )?(?:domains?|relay)
+        """,
+    ),
+    _phrases(
+        ReplyClass.INACTIVE_MAILBOX,
+        r"""
+        PERSON THEN (?:disabled|inactive|deactivated|suspended|expired|closed)
+        PERSON THEN (?:locked|terminated|discontinued|not active)
+        PERSON THEN no longer (?:active|available|in use|valid|accept|with us)
+        \(554\.30\)|(?:disabled|inactive) (?:account|mail ?box|recipient|user)
+        """,
+    ),
+    # before "no such user", which a missing domain resembles
+    _phrases(
+        ReplyClass.BAD_DOMAIN,
+        r"""
+        (?:domain|domain name|host or domain name)\b.{0,40}\b(?:not found|does not exist|doesn't exist|nxdomain)
+        domain\b.{0,40}\b(?:not reachable|does not accept|no longer)
+        no such (?:domain|host)|unknown (?:domain|host)|\bnull mx\b|bad destination (?:system|domain)
+        """,
+        only=5,
+    ),
+    _phrases(
+        ReplyClass.INVALID_RECIPIENT,
+        r"""
+        PERSON THEN (?:unknown|invalid|undeliverable)\b
+        PERSON THEN (?:does not|doesn't|don't|not) exist
+        PERSON THEN not (?:found|known|listed|local|valid|here)
+        PERSON THEN non-?exist
+        NONE (?:such )?(?:\w+ )?PERSON
+        does(?:n't| not) have an? \S{1,80} account|nosuchuser|not our customer
+        not an? (?:known|valid) (?:user|recipient|mail ?box|address)
+        (?:user|account) unavailable|address rejected: (?:user|undeliverable|unverified)|recipient verify failed
+        (?:cannot|can't|could not|couldn't) (?:find|locate) (?:\w+ ){0,3}(?:user|mail ?box|recipient|account|address)
+        \b(?:usuario|utilisateur|benutzer|adresse|destinataire) THEN (?:inconnue?|inexistente?|unbekannt|desconocido)
+        """,
+        only=5,
+    ),
+    _phrases(
+        ReplyClass.INVALID_RECIPIENT, r"user unknown|unknown user|no such user|unverified (?:address|recipient)", only=4
+    ),
+    _phrases(
+        ReplyClass.CONTENT_RELATED,
+        r"""
+        MESSAGE THEN too (?:big|large|long)
+        MESSAGE THEN exceed\w* (?:\w+ ){0,4}(?:size|limit|maximum)
+        max(?:imum)? (?:message )?size|max(?:imum)? message|size limit
+        (?<!=)\b8 ?bit|smtputf8|utf-?8|non-ascii|internationali[sz]ed|charset
+        nul (?:byte|character)|bare (?:lf|cr|newline)
+        (?:missing|invalid|multiple|malformed|duplicate|no|bad) (?:\w+[ -]){0,3}(?:header|from:|date:|message-id|mime)
+        (?:not|isn't) (?:\w+ )?(?:rfc ?\d{3,4}|rfc-?compliant|compliant)|rfc ?(?:2822|5322)
+        """,
+    ),
+    _phrases(
+        ReplyClass.ROUTING_ERRORS,
+        r"""
+        too many hops|hop count|mail loop|loops? back|routing loop|loop detected|message is looping
+        unrouteable|unable to route|no route to (?:host|domain)|host unreachable
+        """,
+    ),
+    _phrases(ReplyClass.TOO_MANY_RECIPIENTS, r"too many (?:recipients|rcpt)|recipients? (?:count )?limit"),
+    _phrases(
+        ReplyClass.BAD_CONFIGURATION,
+        r"""
+        \bmisconfigur|config(?:uration)? (?:error|problem)|configured incorrectly
+        (?:helo|ehlo) THEN (?:invalid|fqdn|not (?:valid|found|resolve)|rejected|refused|forged|fake)
+        (?:invalid|bad) (?:helo|ehlo)
+        """,
+    ),
+    _phrases(
+        ReplyClass.DNS_FAILURE,
+        r"dns (?:query|lookup|error|failure|server|timeout)|name ?server|lookup (?:failure|failed)",
+    ),
+    _phrases(
+        ReplyClass.BAD_CONNECTION,
+        r"""
+        timed? ?-?out|connection (?:lost|reset|closed|dropped|aborted)|lost connection|broken pipe
+        tls (?:handshake|negotiation)|handshake fail
+        """,
+    ),
+    _phrases(ReplyClass.NO_ANSWER_FROM_HOST, r"connection refused|no answer|did not respond|could not connect"),
+    _phrases(
+        ReplyClass.PROTOCOL_ERRORS,
+        r"""
+        (?:command|parameter|argument)s? THEN (?:unrecogni[sz]ed|invalid)
+        (?:command|parameter|argument)s? THEN not (?:implemented|recogni[sz]ed|supported)
+        syntax error|bad sequence|out of sequence|unrecogni[sz]ed command|nested mail|pipelining
+        must (?:issue|use) (?:a )?starttls|starttls first|encryption required
+        need (?:mail|rcpt|helo|ehlo)|no valid recipients
+        """,
+    ),
+    _phrases(ReplyClass.SPAM_RELATED, r"\bspam|unsolicited|\bjunk\b|\bube\b|\bbulk (?:mail|e-?mail)|\banti-?spam"),
+    _phrases(
+        ReplyClass.POLICY_RELATED,
+        r"""
+        polic(?:y|ies)|administrative|prohibit|not (?:allowed|permitted|authori[sz]ed|accepted)
+        access denied|denied by|refused by|restrict|(?:security|local) (?:reason|rule)|custom rule
+        rejected by (?:\w+ ){0,3}(?:rule|admin|filter)
+        only accepts? (?:mail|messages)|allowed senders|message (?:rejected|refused|blocked)
+        """,
+    ),
+    _phrases(ReplyClass.MESSAGE_EXPIRED, r"message expired|delivery time expired|retry timeout exceeded"),
+    _phrases(
+        ReplyClass.RELAYING_ISSUES,
+        r"(?:next|downstream|internal|backend|upstream) (?:hop|server|relay|mail ?server|host)",
+    ),
+)
