@@ -58,12 +58,4 @@ def test_most_real_bounces_are_judged_as_a_classifier_of_bounces_does_and_no_blo
     assert agreed / judged > 0.8
 
 
-_NOT_ABOUT_A_PERSON = {
-    "blocked",
-    "badreputation",
-    "authfailure",
-    "requireptr",
-    "mailboxfull",
-    "spamdetected",
-    "toomanyconn",
-}
+_NOT_ABOUT_A_PERSON = {"blocked", "badreputation", "authfailure", "requireptr", "spamdetected", "toomanyconn"}
