@@ -11,6 +11,8 @@ from tierii_mta.smtp import limits
 _CODES = {b"%03d" % code: code for code in range(200, 600)}  # 1xx does not occur in SMTP
 _FINAL = (b"", b" ")
 _MORE = b"-"
+_KNOWN_REPLIES = 16
+_KNOWN_OCTETS = 64
 
 
 class MalformedReply(Exception):
@@ -20,13 +22,14 @@ class MalformedReply(Exception):
 class ReplyReader:
     """Takes bytes and gives replies. After `MalformedReply` the stream has no meaning any more."""
 
-    __slots__ = ("_buffer", "_code", "_lines", "_octets")
+    __slots__ = ("_buffer", "_code", "_known", "_lines", "_octets")
 
     def __init__(self) -> None:
         self._buffer = b""  # not yet parsed; never more than one feed beyond the reply limit
         self._code = b""  # of the multi-line reply under way
         self._lines: list[bytes] = []
         self._octets = 0  # of the lines under way
+        self._known: dict[bytes, Reply] = {}  # a host says "250 2.1.0 Ok" once a message: parse it once a connection
 
     @property
     def is_empty(self) -> bool:
@@ -39,17 +42,22 @@ class ReplyReader:
 
     def next_reply(self) -> Reply | None:
         """Return the next whole reply, or None until more bytes come. Raises `MalformedReply`."""
-        while True:
-            end = self._buffer.find(b"\n")
-            if self._octets + (len(self._buffer) if end < 0 else end + 1) > limits.REPLY_OCTETS:
-                raise MalformedReply(f"a reply of more than {limits.REPLY_OCTETS} octets")
-            if end < 0:
+        while self._buffer:
+            end = self._buffer.find(b"\n") + 1
+            self._check_size(end or len(self._buffer))
+            if not end:
                 return None
-            line = self._buffer[:end]
-            self._buffer = self._buffer[end + 1 :]
-            self._octets += end + 1
-            if self._take_line(line.removesuffix(b"\r")):
-                return self._take_reply()
+            line, self._buffer = self._buffer[:end], self._buffer[end:]
+            if not self._lines and (known := self._known.get(line)):
+                return known
+            self._octets += end
+            if self._take_line(line.removesuffix(b"\n").removesuffix(b"\r")):
+                return self._take_reply(line)
+        return None
+
+    def _check_size(self, octets: int) -> None:
+        if self._octets + octets > limits.REPLY_OCTETS:
+            raise MalformedReply(f"a reply of more than {limits.REPLY_OCTETS} octets")
 
     def _take_line(self, line: bytes) -> bool:
         """Add a line to the reply under way; True if it is the last one."""
@@ -64,22 +72,24 @@ class ReplyReader:
         self._lines.append(line[4:])
         return mark != _MORE
 
-    def _take_reply(self) -> Reply:
-        lines, self._lines, self._octets = self._lines, [], 0
-        if len(lines) == 1:
-            text = safe_text(lines[0])
-            enhanced = EnhancedCode.parse(text)
-            return Reply(_CODES[self._code], (_without(text, enhanced) if enhanced else text,), enhanced)
-        texts = [safe_text(line) for line in lines]
+    def _take_reply(self, last_line: bytes) -> Reply:
+        texts = [safe_text(line) for line in self._lines]
         enhanced = EnhancedCode.parse(texts[0])
         if enhanced:
-            texts = [_without(text, enhanced) for text in texts]
-        return Reply(_CODES[self._code], tuple(texts), enhanced)
+            texts = [_without(text, str(enhanced)) for text in texts]
+        reply = Reply(_CODES[self._code], tuple(texts), enhanced)
+        if len(texts) == 1 and len(last_line) <= _KNOWN_OCTETS:
+            if len(self._known) >= _KNOWN_REPLIES:
+                self._known.clear()
+            self._known[last_line] = reply
+        self._lines, self._octets = [], 0
+        return reply
 
 
-def _without(text: str, enhanced: EnhancedCode) -> str:
-    """Return a line without its enhanced code; a line that carries another one, or none, stays whole."""
-    return text.partition(" ")[2] if EnhancedCode.parse(text) == enhanced else text
+def _without(text: str, enhanced: str) -> str:
+    """Return a line without the reply's enhanced code; a line that carries another one, or none, stays whole."""
+    code, _, rest = text.partition(" ")
+    return rest if code == enhanced else text
 
 
 def safe_text(raw: bytes) -> str:
