@@ -1,0 +1,116 @@
+"""The web application on a real listener, over an installation small enough to hold in the hand."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.clock import ManualClock
+from tierii_mta.consent.suppression import Suppression
+from tierii_mta.errors import Unavailable
+from tierii_mta.events import Event
+from tierii_mta.mail.address import Address
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.mail.tokens import TokenCodec, seal_unsubscribe
+from tierii_mta.queue.delivery import DeliveryId
+from tierii_mta.queue.store import History, Operation, Record, Result
+from tierii_mta.web.app import Audience, WebPorts, create_app
+from tierii_mta.web.metrics import WebMetrics
+from tierii_mta.web.process import Listener, serving
+from tierii_mta.web.unsubscribe import ListUnsubscriber
+
+ANN = Address.parse("ann@example.com")
+
+
+@dataclass
+class Shelf:
+    """A suppression list and an event log in memory. The ports' contracts are tested over the real store elsewhere."""
+
+    suppressions: dict[tuple[PersonKey, str], Suppression] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    deliveries: dict[int, History] = field(default_factory=dict)
+    is_broken: bool = False
+    is_sick: bool = False
+    loses_events: int = 0  # so many attempts to write events fail
+
+    async def add(self, entries: Sequence[Suppression]) -> int:
+        if self.is_sick:
+            raise Unavailable("the store is sick")
+        if self.is_broken:
+            raise RuntimeError("postgresql://user:hunter2@db")
+        new = [entry for entry in entries if (entry.key, entry.scope) not in self.suppressions]
+        self.suppressions |= {(entry.key, entry.scope): entry for entry in entries}
+        return len(new)
+
+    async def remove(self, key: PersonKey, scope: str | None = None) -> int:
+        raise NotImplementedError
+
+    async def find(self, keys: Iterable[PersonKey]) -> list[Suppression]:
+        wanted = set(keys)
+        return [entry for entry in self.suppressions.values() if entry.key in wanted]
+
+    async def entries(self) -> AsyncIterator[Suppression]:
+        for entry in self.suppressions.values():
+            yield entry
+
+    async def history(self, *, delivery: DeliveryId | None = None) -> Sequence[History]:
+        return [self.deliveries[delivery]] if delivery in self.deliveries else []
+
+    async def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
+        if self.loses_events:
+            self.loses_events -= 1
+            raise Unavailable("the store is sick")
+        for operation in operations:
+            assert isinstance(operation, Record)
+            self.events.extend(operation.events)
+        return [None for _ in operations]
+
+
+@dataclass
+class Neighbour:
+    """The daemon, as the web process knows it."""
+
+    said: Mapping[str, Any] = field(default_factory=dict)
+    text: str = "tierii_deliveries_total 3.0"
+    is_gone: bool = False
+
+    async def ping(self) -> Mapping[str, Any]:
+        if self.is_gone:
+            raise Unavailable("no daemon answers")
+        return self.said
+
+    async def metrics(self) -> str:
+        await self.ping()
+        return self.text
+
+
+@dataclass
+class Stage:
+    """What a test holds."""
+
+    shelf: Shelf = field(default_factory=Shelf)
+    daemon: Neighbour = field(default_factory=Neighbour)
+    codec: TokenCodec = field(default_factory=lambda: TokenCodec(b"0123456789abcdef"))
+    clock: ManualClock = field(default_factory=ManualClock)
+    metrics: WebMetrics = field(default_factory=WebMetrics)
+
+    @property
+    def ann(self) -> PersonKey:
+        return self.codec.person_key(ANN)
+
+    def token(self, list_id: str = "news.example.com", delivery: int | None = 7) -> str:
+        return seal_unsubscribe(self.codec, self.ann, list_id, delivery)
+
+    @asynccontextmanager
+    async def listening(self, audience: Audience = Audience.BOTH) -> AsyncIterator[str]:
+        """Serve on loopback; yield the URL."""
+        ports = WebPorts(
+            codec=self.codec,
+            unsubscriber=ListUnsubscriber(self.shelf, self.shelf, self.clock),
+            daemon=self.daemon,
+            clock=self.clock,
+            hosts=frozenset({"mta.example.com"}),
+            metrics=self.metrics,
+        )
+        async with serving([Listener("web.listen", "127.0.0.1", 0, create_app(ports, audience))]) as (address,):
+            yield f"http://{address}"
