@@ -1,0 +1,62 @@
+"""The verbs that move a whole campaign: `pause`, `resume`, `cancel`, `retry`."""
+
+import click
+
+from tierii_mta.campaigns.store import CampaignState
+from tierii_mta.cli.installation import opened
+from tierii_mta.cli.invocation import Command, Invocation, async_body
+from tierii_mta.cli.status import complete_counts, find_campaign
+from tierii_mta.clock import later
+from tierii_mta.errors import Conflict
+
+
+@click.command(cls=Command)
+@click.argument("campaign", metavar="ID")
+@click.option("--reason", help="Your note, shown by `status`.")
+@async_body
+async def pause(call: Invocation, campaign: str, reason: str | None) -> None:
+    """Stop a campaign's mail where it is; what is on the wire is finished."""
+    await _move(call, campaign, CampaignState.PAUSED, reason or "paused by the operator")
+
+
+@click.command(cls=Command)
+@click.argument("campaign", metavar="ID")
+@async_body
+async def resume(call: Invocation, campaign: str) -> None:
+    """Go on with a paused campaign."""
+    await _move(call, campaign, CampaignState.RUNNING, None)
+
+
+@click.command(cls=Command)
+@click.argument("campaign", metavar="ID")
+@async_body
+async def cancel(call: Invocation, campaign: str) -> None:
+    """End a campaign: what still waits is cancelled, for good."""
+    call.confirm(f"Cancel what waits of {campaign}?")
+    await _move(call, campaign, CampaignState.DRAINING, "cancelled by the operator")
+
+
+@click.command(cls=Command)
+@click.argument("campaign", metavar="ID")
+@async_body
+async def retry(call: Invocation, campaign: str) -> None:
+    """Try a campaign's failed deliveries again."""
+    async with opened(call) as installation:
+        await find_campaign(installation, campaign)
+        now = installation.clock.now()
+        expires_at = later(now, installation.settings.outbound.retry.lifetime)
+        count = await installation.campaigns.retry_failed(campaign, now=now, expires_at=expires_at)
+    call.output.summary({"campaign": campaign, "retried": count}, f"{campaign}: {count} failed deliveries wait again")
+
+
+async def _move(call: Invocation, campaign: str, to_state: CampaignState, reason: str | None) -> None:
+    async with opened(call) as installation:
+        record = await find_campaign(installation, campaign)
+        if record.state is to_state:
+            raise Conflict(f"is {to_state} already", where=campaign)
+        moved = await installation.campaigns.move(campaign, to_state, reason=reason, now=installation.clock.now())
+        counts = complete_counts(await installation.campaigns.counts(campaign))
+    call.output.summary(
+        {"campaign": campaign, "state": str(moved.state), "counts": counts},
+        f"{campaign}: {call.output.paint(moved.state)}",
+    )

@@ -1,0 +1,93 @@
+"""`enqueue`: accept a campaign's mail, and wait for it if wanted."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tierii_mta.campaigns import specification
+from tierii_mta.campaigns.enqueue import enqueue as enqueue_campaign
+from tierii_mta.campaigns.summary import Options, Summary
+from tierii_mta.campaigns.summary import Progress as Rows
+from tierii_mta.cli.installation import opened
+from tierii_mta.cli.invocation import Command, Invocation, async_body
+from tierii_mta.cli.progress import Progress, follow
+from tierii_mta.cli.status import complete_counts
+from tierii_mta.daemon.installation import Installation
+from tierii_mta.errors import UsageError
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Do everything but accept: checks, counts, the reject file.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Accept at most N more; the next run goes on.")
+@click.option("--only", metavar="EMAIL", help="This contact alone.")
+@click.option("--at", metavar="TIME", help="Start at a later time (not available yet).")
+@click.option("--wait", is_flag=True, help="Wait until every delivery is final; 75 if no daemon answers for 10 s.")
+@click.option("--reopen", is_flag=True, help="Let a completed or cancelled campaign run again for new recipients.")
+@async_body
+async def enqueue(
+    call: Invocation,
+    file: Path,
+    *,
+    dry_run: bool,
+    limit: int | None,
+    only: str | None,
+    at: str | None,
+    wait: bool,
+    reopen: bool,
+) -> None:
+    """Accept the mail of a campaign file. Idempotent: a rerun adds only recipients that are new."""
+    if at is not None:
+        raise UsageError("--at is not available yet", remedy="run the command when the campaign shall start")
+    campaign = specification.load(file, environ=os.environ)
+    options = Options(dry_run=dry_run, limit=limit, only=only, reopen=reopen)
+    async with opened(call) as installation:
+        summary = await accept(call, installation, campaign, options)
+        shown: dict[str, Any] = summary.as_json()
+        _tell(call, summary, is_dry_run=dry_run)
+        if wait and not dry_run:
+            with Progress(call.output, campaign.id) as progress:
+                counts = await follow(installation, campaign.id, progress, needs_daemon=True)
+            shown["counts"] = complete_counts(counts)
+            words = "  ".join(f"{state} {count}" for state, count in shown["counts"].items() if count)
+            call.output.record(shown, f"{campaign.id}: {words}")
+        else:
+            call.output.summary(shown)
+
+
+async def accept(
+    call: Invocation, installation: Installation, campaign: specification.Campaign, options: Options
+) -> Summary:
+    """Run the acceptance with its progress shown."""
+    with Progress(call.output, campaign.id) as progress:
+
+        def show(rows: Rows) -> None:
+            text = f"{rows.step}, {rows.accepted} accepted, {rows.rejected} rejected"
+            progress.show(rows.rows, rows.total or 0, text, now=installation.clock.monotonic())
+
+        return await enqueue_campaign(
+            campaign,
+            installation.campaigns,
+            installation.codec,
+            sender=installation.sender,
+            clock=installation.clock,
+            suppression=installation.suppression,
+            options=options,
+            progress=show,
+        )
+
+
+def _tell(call: Invocation, summary: Summary, *, is_dry_run: bool) -> None:
+    for notice in summary.notices:
+        call.output.note(f"note: {notice}")
+    if summary.rejects_file:
+        call.output.note(f"rejected rows, with their reasons: {summary.rejects_file}")
+    if call.is_json:
+        return
+    counts = {name: value for name, value in summary.as_json().items() if value and name not in ("campaign", "rows")}
+    seconds = counts.pop("elapsed_s", 0)
+    verb = "would be " if is_dry_run else ""
+    words = ", ".join(f"{count} {verb if name == 'accepted' else ''}{name}" for name, count in counts.items())
+    call.output.record({}, f"{summary.campaign}: {summary.rows} rows: {words or 'nothing to do'}; {seconds} s")

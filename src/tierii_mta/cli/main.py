@@ -1,0 +1,136 @@
+"""The command line's front door: which commands there are, and how each of them ends.
+
+Owns the exit codes and the promise that nobody sees a traceback who did not ask for one.  Commands live in a module
+per noun and are imported when they are called.
+"""
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+
+import click
+
+from tierii_mta import __version__
+from tierii_mta.cli.invocation import Group, Invocation
+from tierii_mta.errors import ExitCode, TieriiError
+
+COMMANDS: Mapping[str, str] = {  # in the order of a newcomer's day
+    "init": "setup:init",
+    "demo": "demo:demo",
+    "serve": "serve:serve",
+    "check": "preview:check",
+    "preview": "preview:preview",
+    "enqueue": "enqueue:enqueue",
+    "send": "send:send",
+    "status": "status:status",
+    "watch": "status:watch",
+    "pause": "campaign:pause",
+    "resume": "campaign:resume",
+    "cancel": "campaign:cancel",
+    "retry": "campaign:retry",
+    "why": "why:why",
+    "events": "events:events",
+    "queue": "queue:queue",
+    "suppress": "suppress:suppress",
+    "dkim": "dkim:dkim",
+    "config": "settings:config",
+    "doctor": "doctor:doctor",
+    "sink": "sink:sink",
+    "db": "database:db",
+}
+
+
+class Root(Group):
+    """`tierii-mta` itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command and return it."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(f"tierii_mta.cli.{module}"), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name]} is no command")
+        return command
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tierii-mta")
+def root() -> None:
+    """A mail server that sends campaigns straight to MX hosts and keeps every accepted message.
+
+    Global options may stand before or after the command. Data goes to stdout, progress and problems to stderr.
+
+    Exit codes: 0 ok, 1 unexpected, 2 usage, 3 a check found errors, 4 too many rejected rows, 5 refused,
+    6 not found, 7 conflict, 75 temporary, 78 configuration, 130 interrupted.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    call = Invocation()
+    try:
+        result = root.main(list(arguments), prog_name="tierii-mta", standalone_mode=False, obj=call)
+        sys.stdout.flush()
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as problem:
+        return _misused(call, problem)
+    except TieriiError as problem:
+        call.output.problem(problem, exit_code=problem.exit_code)
+        return problem.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except BaseExceptionGroup as problems:
+        return _failed(call, problems)
+    except Exception as problem:  # the last wall: an operator sees a sentence, not a traceback
+        return _unexpected(call, problem)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def main() -> None:
+    """Run as the program `tierii-mta`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _misused(call: Invocation, problem: click.ClickException) -> int:
+    if isinstance(problem, click.UsageError) and problem.ctx is not None:
+        click.echo(f"{problem.ctx.get_usage()}\nTry '{problem.ctx.command_path} --help'.", err=True)
+    call.output.problem(Exception(problem.format_message()), exit_code=ExitCode.USAGE)
+    return ExitCode.USAGE
+
+
+def _failed(call: Invocation, problems: BaseExceptionGroup[BaseException]) -> int:
+    """End for the first expected error of a task group; anything unexpected in it goes first."""
+    known, unknown = problems.split((TieriiError, KeyboardInterrupt))
+    if unknown is not None:
+        return _unexpected(call, unknown)
+    first: BaseException = problems
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if not isinstance(first, TieriiError) or known is None:
+        return ExitCode.INTERRUPTED
+    call.output.problem(first, exit_code=first.exit_code)
+    return first.exit_code
+
+
+def _unexpected(call: Invocation, problem: BaseException) -> int:
+    if call.verbosity >= 2:
+        traceback.print_exception(problem, file=sys.stderr)
+    hint = "" if call.verbosity >= 2 else "; run it again with -v -v for the traceback"
+    call.output.problem(Exception(f"unexpected {type(problem).__name__}: {problem}{hint}"))
+    return ExitCode.UNEXPECTED
+
+
+if __name__ == "__main__":
+    main()

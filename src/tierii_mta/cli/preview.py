@@ -1,0 +1,92 @@
+"""`check` and `preview`: a campaign before it is sent."""
+
+import os
+import sys
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+
+import click
+
+from tierii_mta.campaigns import specification
+from tierii_mta.campaigns.audience import Audience, Contact
+from tierii_mta.campaigns.expansion import expand
+from tierii_mta.campaigns.plate import Job, Plate
+from tierii_mta.campaigns.snapshot import make_snapshot
+from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.campaigns.summary import Options
+from tierii_mta.cli.enqueue import accept
+from tierii_mta.cli.installation import opened
+from tierii_mta.cli.invocation import Command, Invocation, async_body
+from tierii_mta.cli.persons import parse_address
+from tierii_mta.daemon.installation import Installation
+from tierii_mta.errors import NotFound
+from tierii_mta.mail.message_id import random_message_id
+
+_SHOWN_FIELDS = ("From", "To", "Reply-To", "Subject", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post")
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path))
+@async_body
+async def check(call: Invocation, file: Path) -> None:
+    """Check a campaign: its file, templates and every contact. Needs no network and accepts nothing.
+
+    Exit 3 names everything that is wrong; rejected rows go to ID.rejects.csv beside the file.
+    """
+    campaign = specification.load(file, environ=os.environ)
+    async with opened(call) as installation:
+        summary = await accept(call, installation, campaign, Options(dry_run=True, reopen=True))
+    for notice in summary.notices:
+        call.output.note(f"note: {notice}")
+    if summary.rejects_file:
+        call.output.note(f"rejected rows, with their reasons: {summary.rejects_file}")
+    words = f"{campaign.id}: sound; of {summary.rows} rows {summary.accepted} would be accepted"
+    call.output.summary(summary.as_json() | {"notices": list(summary.notices)}, words)
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--contact", metavar="EMAIL", help="Whose mail; default: the first contact's.")
+@click.option("--format", "form", type=click.Choice(["text", "html", "raw"]), default="text", show_default=True)
+@async_body
+async def preview(call: Invocation, file: Path, contact: str | None, form: str) -> None:
+    """Print the mail one contact would get, unsigned. Its unsubscribe link leads nowhere."""
+    campaign = specification.load(file, environ=os.environ)
+    async with opened(call) as installation:
+        data = _print(installation, campaign, contact)
+    if form == "raw" and not call.is_json:
+        sys.stdout.buffer.write(data)
+        return
+    message = message_from_bytes(data, policy=default)
+    part = message.get_body(("html",) if form == "html" else ("plain",))
+    body = str(part.get_content()) if part is not None else ""
+    fields = {name: str(message[name]) for name in _SHOWN_FIELDS if name in message}
+    head = "\n".join(f"{name}: {value}" for name, value in fields.items())
+    call.output.summary(
+        {"headers": fields, "body": body if form != "raw" else None, "raw": data.decode() if form == "raw" else None},
+        body if form == "html" else f"{head}\n\n{body}",
+    )
+
+
+def _print(installation: Installation, campaign: Campaign, contact: str | None) -> bytes:
+    sender, clock = installation.sender, installation.clock
+    expansion = expand(campaign)
+    snapshot, _ = make_snapshot(campaign.specification, expansion, sender=sender, now=clock.now())
+    chosen = _contact(Audience(campaign, header_fields=expansion.header_fields), contact)
+    job = Job(
+        recipient=chosen.address,
+        contact=chosen.fields,
+        accepted_at=clock.now(),
+        message_id=random_message_id(clock, campaign.specification.from_address.domain),
+        unsubscribe_url=f"{sender.public_url or 'https://preview.invalid'}/u/preview",
+    )
+    return Plate(snapshot).print(job).data
+
+
+def _contact(audience: Audience, email: str | None) -> Contact:
+    wanted = parse_address(email).key if email else None
+    for verdict in audience.verdicts():
+        if isinstance(verdict, Contact) and wanted in (None, verdict.address.key):
+            return verdict
+    raise NotFound("is not among the valid contacts" if email else "there is no valid contact", where=email)

@@ -1,0 +1,147 @@
+"""`status` and `watch`: how far a campaign is, and what the whole queue looks like."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from tierii_mta.campaigns.store import CampaignRecord
+from tierii_mta.cli.installation import ask_daemon, opened
+from tierii_mta.cli.invocation import Command, Invocation, async_body
+from tierii_mta.cli.progress import Progress, follow
+from tierii_mta.clock import elapsed, rfc3339
+from tierii_mta.daemon.installation import Installation
+from tierii_mta.errors import NotFound, Unavailable
+from tierii_mta.quantities import format_duration
+from tierii_mta.queue.delivery import State
+
+
+@click.command(cls=Command)
+@click.argument("campaign", metavar="[ID]", required=False)
+@async_body
+async def status(call: Invocation, campaign: str | None) -> None:
+    """Show a campaign's counts, or without ID the whole queue and the newest campaigns."""
+    async with opened(call) as installation:
+        if campaign is None:
+            await _show_queue(call, installation)
+        else:
+            await show_campaign(call, installation, campaign)
+
+
+@click.command(cls=Command)
+@click.argument("campaign", metavar="ID")
+@async_body
+async def watch(call: Invocation, campaign: str) -> None:
+    """Follow a campaign until all its deliveries are final, then show its counts. Ctrl-C stops watching only."""
+    async with opened(call) as installation:
+        await find_campaign(installation, campaign)
+        with Progress(call.output, campaign) as progress:
+            await follow(installation, campaign, progress)
+        await show_campaign(call, installation, campaign)
+
+
+async def find_campaign(installation: Installation, campaign: str) -> CampaignRecord:
+    """Return a campaign's record; raises `NotFound`."""
+    record = await installation.campaigns.find(campaign)
+    if record is None:
+        raise NotFound("there is no such campaign", where=campaign, remedy="`tierii-mta status` lists them")
+    return record
+
+
+async def show_campaign(call: Invocation, installation: Installation, campaign: str) -> None:
+    """Print the summary of one campaign."""
+    record = await find_campaign(installation, campaign)
+    counts = complete_counts(await installation.campaigns.counts(campaign))
+    marks = dict(await installation.campaigns.marks(campaign))
+    summary = {
+        "campaign": campaign,
+        "state": str(record.state),
+        "counts": counts,
+        "marks": marks,
+        "metrics": _metrics(installation, record, counts, marks),
+    }
+    reason = f" ({record.reason})" if record.reason else ""
+    lines = [f"{campaign}  {call.output.paint(record.state)}{reason}  created {rfc3339(record.created_at)}"]
+    lines += [f"  {call.output.paint(name)}{' ' * (12 - len(name))}{count}" for name, count in counts.items() if count]
+    lines += [f"  {name:<12}{count}  (mark)" for name, count in marks.items() if count]
+    call.output.summary(summary, "\n".join(lines))
+
+
+def complete_counts(counts: Mapping[State, int]) -> dict[str, int]:
+    """Return exactly the nine states, in the order of their table."""
+    return {str(state): counts.get(state, 0) for state in State}
+
+
+def _metrics(
+    installation: Installation, record: CampaignRecord, counts: Mapping[str, int], marks: Mapping[str, int]
+) -> dict[str, float | None]:
+    """Return the specification's names. Rates are percentages: of delivered persons where they speak of readers, of
+    all where they speak of delivery. Opens and clicks count persons, each once."""
+    total, sent, failed = sum(counts.values()), counts["completed"], counts["failed"]
+    end = record.finished_at or installation.clock.now()
+    duration = elapsed(record.started_at, end).total_seconds() if record.started_at else None
+    finished = sent + failed
+    return {
+        "total_emails": total,
+        "successful_sends": sent,
+        "failed_sends": failed,
+        "opens": marks.get("opened", 0),
+        "clicks": marks.get("clicked", 0),
+        "bounces": marks.get("bounced", 0) + marks.get("late_bounce", 0),
+        "delivery_rate": _percent(sent, total),
+        "open_rate": _percent(marks.get("opened", 0), sent),
+        "click_rate": _percent(marks.get("clicked", 0), sent),
+        "bounce_rate": _percent(marks.get("bounced", 0) + marks.get("late_bounce", 0), total),
+        "average_send_time": round(duration / finished, 4) if duration is not None and finished else None,
+        "campaign_duration": duration,
+    }
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100 * part / max(whole, 1), 2)
+
+
+async def _show_queue(call: Invocation, installation: Installation) -> None:
+    summary: dict[str, Any] = {
+        "nodes": [
+            {
+                "name": node.name,
+                "role": node.role,
+                "pid": node.pid,
+                "started_at": rfc3339(node.started_at),
+                "seen_at": rfc3339(node.seen_at),
+            }
+            for node in await installation.queue.nodes()
+        ],
+        "queue": {},
+    }
+    for (state, priority), count in (await installation.queue.totals()).items():
+        summary["queue"].setdefault(str(state), {})[priority.name.lower()] = count
+    try:
+        summary |= {"daemon": "up"} | await ask_daemon(installation, "status")
+    except Unavailable as cause:
+        summary["daemon"] = "down"
+        call.output.note(f"note: live figures are missing: {cause}")
+    campaigns = await installation.campaigns.campaigns(limit=10)
+    summary["campaigns"] = [{"campaign": record.id, "state": str(record.state)} for record in campaigns]
+    call.output.summary(summary)
+    if not call.is_json:
+        _print_queue(call, installation, summary, campaigns)
+
+
+def _print_queue(call: Invocation, installation: Installation, summary: Mapping[str, Any], campaigns: Any) -> None:
+    call.output.record({}, f"daemon: {summary['daemon']}")
+    rows = [(state, *(by.get(name, 0) for name in ("high", "normal", "low"))) for state, by in summary["queue"].items()]
+    if rows:
+        call.output.columns(("queue", "high", "normal", "low"), rows)
+    for lane in summary.get("suspended", []):
+        words = "  ".join(f"{name}={value}" for name, value in lane.items() if value is not None)
+        call.output.record({}, f"suspended lane: {words}")
+    now = installation.clock.now()
+    ages = [
+        (record.id, record.state, format_duration(timedelta(seconds=elapsed(record.created_at, now).seconds)))
+        for record in campaigns
+    ]
+    if ages:
+        call.output.columns(("campaign", "state", "age"), ages)
