@@ -283,8 +283,14 @@ class QueueStore(Protocol):
         ended in this call.
         """
 
-    async def history(self, *, key: PersonKey | None = None, message_id: str | None = None) -> Sequence[History]:
-        """Return a person's deliveries, or those of one message, newest first, each with its events."""
+    async def history(
+        self,
+        *,
+        key: PersonKey | None = None,
+        message_id: str | None = None,
+        delivery: DeliveryId | None = None,
+    ) -> Sequence[History]:
+        """Return a person's deliveries, those of one stored message, or one by id; newest first, with their events."""
 
     async def totals(self) -> Mapping[tuple[State, Priority], int]:
         """Return how many deliveries stand in each open state, per priority."""
