@@ -1,0 +1,130 @@
+"""The web process: a child of the daemon over the same installation.
+
+Owns what joins the web application to settings, store and daemon; not the application (web.app) nor its own restarts
+(daemon.children).  Started as `python -m tierii_mta.daemon.webchild` by `web_child`, never by hand: the settings, with
+their secrets, come through standard input.
+
+    1. tie our life to the parent's, take the settings           (`adopted`)
+    2. open the installation, listen, tell the parent where      (`_run`)
+    3. serve until SIGTERM or until the parent is gone           (`_until_told`)
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+import uvloop
+
+from tierii_mta.clock import Clock
+from tierii_mta.daemon.children import Child, adopted, announce, parent_gone
+from tierii_mta.daemon.control import SOCKET_NAME, ControlClient
+from tierii_mta.daemon.installation import Installation, open_installation
+from tierii_mta.daemon.settings import LoadedSettings, Settings
+from tierii_mta.daemon.telemetry import configure_logging
+from tierii_mta.errors import ExitCode, TieriiError
+from tierii_mta.web.app import Audience, WebPorts, create_app
+from tierii_mta.web.metrics import WebMetrics
+from tierii_mta.web.process import Listener, serving
+from tierii_mta.web.unsubscribe import ListUnsubscriber
+
+DAEMON_PATIENCE = 3.0  # seconds the daemon has to answer for /readyz and /metrics
+
+
+def web_child(current: Callable[[], LoadedSettings], clock: Clock) -> Child:
+    """Return the web process as a service of the supervisor; `current` gives the settings at each of its starts.
+
+    What it announces is `{"listen": [private, public?]}`, each as `host:port`.
+    """
+    return Child(
+        "web",
+        ("-m", "tierii_mta.daemon.webchild"),
+        lambda: current().hand_over(),
+        clock,
+        environ=os.environ,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbour:
+    """The daemon, through its control socket."""
+
+    client: ControlClient
+
+    async def ping(self) -> Mapping[str, Any]:
+        return await self.client.ask("ping")
+
+    async def metrics(self) -> str:
+        return str((await self.client.ask("metrics")).get("text", ""))
+
+
+async def _run(loaded: LoadedSettings) -> None:
+    async with (
+        open_installation(loaded, role="web") as installation,
+        serving(_listeners(installation)) as addresses,
+    ):
+        announce({"listen": addresses})
+        structlog.get_logger().info("web.listening", listen=addresses)
+        await _until_told()
+
+
+def _listeners(installation: Installation) -> list[Listener]:
+    settings = installation.settings
+    ports = WebPorts(
+        codec=installation.codec,
+        unsubscriber=ListUnsubscriber(installation.suppression, installation.queue, installation.clock),
+        daemon=_Neighbour(ControlClient(settings.data_dir / SOCKET_NAME, DAEMON_PATIENCE)),
+        clock=installation.clock,
+        hosts=_hosts(settings),
+        metrics=WebMetrics(),
+    )
+    web = settings.web
+    if web.public_listen is None:
+        return [Listener("web.listen", web.listen.host, web.listen.port, create_app(ports, Audience.BOTH))]
+    private, public = create_app(ports, Audience.PRIVATE), create_app(ports, Audience.PUBLIC)
+    return [
+        Listener("web.listen", web.listen.host, web.listen.port, private),
+        Listener("web.public_listen", web.public_listen.host, web.public_listen.port, public),
+    ]
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    names = {settings.hostname, settings.web.listen.host, *settings.web.hosts}
+    if settings.web.public_url:
+        names.add(urlsplit(settings.web.public_url).hostname or "")
+    return frozenset(name.lower() for name in names if name)
+
+
+async def _until_told() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    waiting = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(parent_gone())]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
+
+
+def main() -> ExitCode:
+    """Run the process; the exit code tells the parent whether trying again may help."""
+    loaded = LoadedSettings.receive(adopted())
+    log = loaded.settings.log
+    configure_logging(level=log.level, format=log.format, recipients=log.recipients, process="web")
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(loaded))
+    except TieriiError as error:
+        structlog.get_logger().error("web.ended", error=str(error))
+        return error.exit_code
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
