@@ -1,0 +1,284 @@
+"""The throttle: how much may go where, now.
+
+Owns the meters of every (source, site), provider, domain and source, permits, how much of a lane may be in hand, and
+why mail waits; not the limits (outbound.shaping), the arithmetic of one meter (outbound.meters) nor the waiting
+(outbound.gate).  Pure: `now` is a monotonic reading in seconds that comes in.
+
+A *path* is the way from a source to a domain: the window of its site and every ceiling above it.  A *permit* is one
+busy connection on a path and one message out of each rate.  All meters must have room before any is touched, so a
+small limit never uses up a bigger one.  State that has become idle is dropped: memory follows the destinations in use.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from tierii_mta.outbound.meters import Bucket, Gauge, Window, WindowRules
+from tierii_mta.outbound.shaping import Ceiling, Knobs, Resource, Shaping
+from tierii_mta.queue.delivery import Priority
+
+UNKNOWN_ROOM = 2
+"""How much of a lane may be in hand while its site is not known."""
+
+_AHEAD = 2  # in hand per connection: one on it and one that follows, so that no connection waits for a claim
+_HIGH_EXTRA = 2  # in hand beyond that for high priority, which bulk cannot use up
+_LOOK_AHEAD_SECONDS = 1.0  # messages a rate lets through in this time may be in hand
+_SWEEP_EVERY = 2048  # paths used, between two sweeps of idle state
+_MAX_DOMAINS = 50_000
+
+Meter = Window | Gauge | Bucket
+
+
+class Feedback(Enum):
+    """What an attempt showed about its site. Refused messages show nothing: only reaching the hosts counts."""
+
+    REACHED = "reached"
+    UNREACHED = "unreached"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now. `seconds` None: until a connection is released."""
+
+    seconds: float | None
+    why: str
+    meter: Meter
+
+
+@dataclass(eq=False, slots=True)
+class Path:
+    """From a source to a domain."""
+
+    source: str
+    domain: str
+    site: str
+    provider: str
+    knobs: Knobs
+    ceilings: tuple[Ceiling, ...]
+    window: Window
+    gauges: tuple[Gauge, ...]
+    rates: tuple[Bucket, ...]
+    connection_rates: tuple[Bucket, ...]
+    most: int  # connections, by the smallest ceiling
+    meters: tuple[Meter, ...]  # those a permit needs, the ones that run out first in front
+
+
+@dataclass(eq=False, slots=True)
+class Permit:
+    """The right to use one connection for one message. Release it exactly once."""
+
+    path: Path
+    is_held: bool = True
+
+
+class Throttle:
+    """All meters of this process."""
+
+    def __init__(self, shaping: Shaping, *, rules: WindowRules | None = None) -> None:
+        self._shaping = shaping
+        self._rules = rules or WindowRules()
+        self._paths: dict[tuple[str, str], Path] = {}
+        self._windows: dict[tuple[str, str], Window] = {}
+        self._gauges: dict[tuple[str, ...], Gauge] = {}
+        self._buckets: dict[tuple[str, ...], Bucket] = {}
+        self._domains: dict[str, tuple[str, str]] = {}  # domain → site, provider; oldest first
+        self._until_sweep = _SWEEP_EVERY
+
+    def reshape(self, shaping: Shaping) -> None:
+        """Take over other limits (reload). Windows, connections in use and what was sent stay counted."""
+        self._shaping = shaping
+        self._paths.clear()
+
+    def learn(self, domain: str, *, site: str, provider: str) -> None:
+        """Remember where a domain's mail goes, for `room` and `explain`; a changed MX set begins a new path."""
+        known = self._domains.pop(domain, None)
+        self._domains[domain] = (site, provider)
+        if known is None and len(self._domains) > _MAX_DOMAINS:
+            del self._domains[next(iter(self._domains))]
+        if known is not None and known != (site, provider):
+            for key in [key for key in self._paths if key[1] == domain]:
+                del self._paths[key]
+
+    def path(self, source: str, domain: str, now: float) -> Path | None:
+        """Return the path from a source to a domain; None while the domain's site was not learnt."""
+        found = self._paths.get((source, domain))
+        if found is None:
+            known = self._domains.get(domain)
+            if known is None:
+                return None
+            self._until_sweep -= 1
+            if self._until_sweep <= 0:
+                self.drop_idle(now)
+            found = self._paths[source, domain] = self._new_path(source, domain, *known)
+        found.window.used_at = now
+        return found
+
+    def enter(self, path: Path) -> None:
+        """A delivery is on its way to the path: it counts against `room` until `leave`."""
+        path.window.in_hand += 1
+        for gauge in path.gauges:
+            gauge.in_hand += 1
+
+    def leave(self, path: Path) -> None:
+        """A delivery that had entered is done with."""
+        path.window.in_hand -= 1
+        for gauge in path.gauges:
+            gauge.in_hand -= 1
+
+    def room(self, path: Path, priority: Priority, now: float) -> int:
+        """Return how many more deliveries may come into hand for the path."""
+        window = path.window
+        limit = window.limit(now)
+        if window.dead_until is not None:
+            return max(0, limit - window.in_hand)
+        extra = _HIGH_EXTRA if priority is Priority.HIGH else 0
+        room = _AHEAD * min(limit, path.most) + extra - window.in_hand
+        for gauge in path.gauges:
+            room = min(room, _AHEAD * gauge.limit + extra - gauge.in_hand)
+        waiting = max(0, window.in_hand - window.busy)
+        for bucket in path.rates:
+            room = min(room, bucket.available(now, within=_LOOK_AHEAD_SECONDS) - waiting)
+        return max(0, room)
+
+    def acquire(self, path: Path, now: float) -> Permit | Wait:
+        """Take a connection and a message of every meter, or none and say what is missing."""
+        window = path.window
+        if window.busy >= window.limit(now):
+            return self._window_wait(path, now)
+        for gauge in path.gauges:
+            if gauge.busy >= gauge.limit:
+                return Wait(None, f"all {gauge.limit} connections are busy ({_says(gauge.ceiling)})", gauge)
+        if (wait := _longest(path.rates, now)) is not None:
+            return wait
+        window.busy += 1
+        for gauge in path.gauges:
+            gauge.busy += 1
+        for bucket in path.rates:
+            bucket.take(now)
+        return Permit(path)
+
+    def connect(self, path: Path, now: float) -> Wait | None:
+        """Count a new connection against the connection rates; None: go ahead."""
+        if (wait := _longest(path.connection_rates, now)) is not None:
+            return wait
+        for bucket in path.connection_rates:
+            bucket.take(now)
+        return None
+
+    def release(self, permit: Permit, feedback: Feedback, now: float, *, is_used: bool = True) -> None:
+        """Give a permit back, with what the attempt showed; `is_used` False returns the message to the rates."""
+        if not permit.is_held:
+            raise RuntimeError("a permit is released once")
+        permit.is_held = False
+        path = permit.path
+        window = path.window
+        if feedback is Feedback.REACHED:
+            window.succeeded(path.most)
+        elif feedback is Feedback.UNREACHED:
+            window.failed(now)
+        window.busy -= 1
+        for gauge in path.gauges:
+            gauge.busy -= 1
+        if not is_used:
+            for bucket in path.rates:
+                bucket.give_back()
+
+    def drop_idle(self, now: float) -> None:
+        """Forget state that a new one would equal."""
+        self._until_sweep = _SWEEP_EVERY
+        self._paths = {key: path for key, path in self._paths.items() if not path.window.is_idle(now)}
+        kept: set[Meter] = set()
+        for path in self._paths.values():
+            kept.update(path.meters, path.connection_rates)
+        self._windows = {key: each for key, each in self._windows.items() if not each.is_idle(now)}
+        self._gauges = {key: each for key, each in self._gauges.items() if each in kept or not each.is_idle(now)}
+        self._buckets = {key: each for key, each in self._buckets.items() if each in kept or not each.is_idle(now)}
+
+    @property
+    def size(self) -> int:
+        """How many paths and meters are kept; a metric."""
+        return len(self._paths) + len(self._windows) + len(self._gauges) + len(self._buckets)
+
+    def site_of(self, domain: str) -> tuple[str, str] | None:
+        """Return the site and provider learnt for a domain."""
+        return self._domains.get(domain)
+
+    def waits(self, path: Path, now: float) -> Iterator[Wait]:
+        """Yield everything that would keep a message waiting now, for `queue explain`."""
+        if path.window.busy >= path.window.limit(now):
+            yield self._window_wait(path, now)
+        for gauge in path.gauges:
+            if gauge.busy >= gauge.limit:
+                yield Wait(None, f"all {gauge.limit} connections are busy ({_says(gauge.ceiling)})", gauge)
+        for bucket in (*path.rates, *path.connection_rates):
+            if bucket.wait(now):
+                yield _bucket_wait(bucket, bucket.wait(now))
+
+    def _window_wait(self, path: Path, now: float) -> Wait:
+        window = path.window
+        if window.dead_until is None:
+            why = f"all {window.size} connections of the concurrency window to {path.site} are busy"
+            return Wait(None, why, window)
+        if now < window.dead_until:
+            return Wait(window.dead_until - now, f"{path.site} could not be reached and is shut until a probe", window)
+        return Wait(None, f"a probe finds out whether {path.site} can be reached again", window)
+
+    def _new_path(self, source: str, domain: str, site: str, provider: str) -> Path:
+        ceilings = self._shaping.ceilings(source=source, domain=domain, provider=provider, site=site)
+        window = self._windows.get((source, site))
+        if window is None:
+            window = self._windows[source, site] = Window(self._rules)
+        gauges = tuple(self._gauge(each) for each in ceilings if each.resource is Resource.CONNECTIONS)
+        rates = tuple(self._bucket(each) for each in ceilings if each.resource is Resource.RATE)
+        return Path(
+            source=source,
+            domain=domain,
+            site=site,
+            provider=provider,
+            knobs=self._shaping.knobs(source=source, domain=domain, provider=provider),
+            ceilings=ceilings,
+            window=window,
+            gauges=gauges,
+            rates=rates,
+            connection_rates=tuple(
+                self._bucket(each) for each in ceilings if each.resource is Resource.CONNECTION_RATE
+            ),
+            most=min((gauge.limit for gauge in gauges), default=self._rules.most),
+            meters=(window, *gauges, *rates),
+        )
+
+    def _gauge(self, ceiling: Ceiling) -> Gauge:
+        found = self._gauges.get(ceiling.bucket)
+        if found is None:
+            found = self._gauges[ceiling.bucket] = Gauge(ceiling)
+        elif found.ceiling != ceiling:
+            found.adopt(ceiling)
+        return found
+
+    def _bucket(self, ceiling: Ceiling) -> Bucket:
+        found = self._buckets.get(ceiling.bucket)
+        if found is None:
+            found = self._buckets[ceiling.bucket] = Bucket(ceiling)
+        elif found.ceiling != ceiling:
+            found.adopt(ceiling)
+        return found
+
+
+def _longest(buckets: tuple[Bucket, ...], now: float) -> Wait | None:
+    longest: tuple[float, Bucket] | None = None
+    for bucket in buckets:
+        seconds = bucket.wait(now)
+        if seconds and (longest is None or seconds > longest[0]):
+            longest = (seconds, bucket)
+    return None if longest is None else _bucket_wait(longest[1], longest[0])
+
+
+def _bucket_wait(bucket: Bucket, seconds: float) -> Wait:
+    return Wait(
+        seconds, f"{bucket.ceiling.resource} {bucket.ceiling.limit} is used up ({_says(bucket.ceiling)})", bucket
+    )
+
+
+def _says(ceiling: Ceiling) -> str:
+    return f"{ceiling.level}, {ceiling.origin}"

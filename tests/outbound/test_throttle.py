@@ -1,0 +1,226 @@
+"""Permits, room, and why mail waits."""
+
+import pytest
+
+from tierii_mta import yaml12
+from tierii_mta.outbound.shaping import Shaping
+from tierii_mta.outbound.throttle import UNKNOWN_ROOM, Feedback, Path, Permit, Throttle, Wait
+from tierii_mta.queue.delivery import Priority
+
+SHAPING = """
+default: {connections: 10, rate: 100/s}
+providers: {big: {mx: [big.example], connections: 3}}
+domains: {slow.example: {rate: 1/m}, narrow.example: {connections: 1}}
+sources: {second: {connections: 2, connection_rate: 1/s}}
+"""
+
+
+def throttle(text: str = SHAPING) -> Throttle:
+    return Throttle(Shaping.load([yaml12.parse(text, file="shaping.yaml")]))
+
+
+def path(found: Throttle, domain: str, *, source: str = "main", site: str = "", provider: str = "other") -> Path:
+    found.learn(domain, site=site or domain, provider=provider)
+    way = found.path(source, domain, 0.0)
+    assert way is not None
+    return way
+
+
+def acquire(found: Throttle, way: Path, now: float = 0.0) -> Permit:
+    permit = found.acquire(way, now)
+    assert isinstance(permit, Permit), permit.why
+    return permit
+
+
+def refused(found: Throttle, way: Path, now: float = 0.0) -> Wait:
+    wait = found.acquire(way, now)
+    assert isinstance(wait, Wait)
+    return wait
+
+
+def test_a_site_starts_with_a_window_of_five() -> None:
+    found = throttle()
+    way = path(found, "a.example")
+    permits = [acquire(found, way) for _ in range(5)]
+    assert "concurrency window to a.example" in refused(found, way).why
+    found.release(permits[0], Feedback.REACHED, 0.0)
+    acquire(found, way)
+
+
+def test_hosted_domains_share_the_window_of_their_site() -> None:
+    found = throttle()
+    first, second = path(found, "a.example", site="mx.host.example"), path(found, "b.example", site="mx.host.example")
+    for _ in range(5):
+        acquire(found, first)
+    assert refused(found, second).seconds is None
+
+
+def test_sources_have_windows_of_their_own() -> None:
+    found = throttle()
+    for _ in range(5):
+        acquire(found, path(found, "a.example"))
+    acquire(found, path(found, "a.example", source="second"))
+
+
+def test_a_provider_ceiling_spans_its_sites() -> None:
+    found = throttle()
+    ways = [path(found, f"{name}.example", site=name, provider="big") for name in "abcd"]
+    for way in ways[:3]:
+        acquire(found, way)
+    wait = refused(found, ways[3])
+    assert wait.why == "all 3 connections are busy (provider, shaping.yaml:3)"
+
+
+def test_a_domain_ceiling_spans_sources() -> None:
+    found = throttle()
+    acquire(found, path(found, "narrow.example"))
+    assert "domain" in refused(found, path(found, "narrow.example", source="second")).why
+
+
+def test_a_rate_says_how_long_the_wait_is_and_a_refusal_takes_nothing() -> None:
+    found = throttle()
+    way = path(found, "slow.example")
+    found.release(acquire(found, way), Feedback.REACHED, 0.0)
+    wait = refused(found, way, 20.0)
+    assert wait.seconds == pytest.approx(40)
+    assert "rate 1/m is used up (domain, shaping.yaml:4)" in wait.why
+    for _ in range(100):
+        refused(found, way, 20.0)
+    acquire(found, way, 60.0)
+
+
+def test_an_unused_permit_returns_its_message_to_the_rate() -> None:
+    found = throttle()
+    way = path(found, "slow.example")
+    found.release(acquire(found, way), Feedback.NONE, 0.0, is_used=False)
+    acquire(found, way)
+
+
+def test_a_permit_is_released_once() -> None:
+    found = throttle()
+    permit = acquire(found, path(found, "a.example"))
+    found.release(permit, Feedback.NONE, 0.0)
+    with pytest.raises(RuntimeError):
+        found.release(permit, Feedback.NONE, 0.0)
+
+
+def test_new_connections_have_a_rate_of_their_own() -> None:
+    found = throttle()
+    way = path(found, "a.example", source="second")
+    assert found.connect(way, 0.0) is None
+    wait = found.connect(way, 0.0)
+    assert wait is not None
+    assert wait.seconds == pytest.approx(1)
+
+
+def test_a_site_that_cannot_be_reached_is_shut_and_probed_by_one() -> None:
+    found = throttle()
+    way = path(found, "dead.example")
+    for permit in [acquire(found, way) for _ in range(5)]:
+        found.release(permit, Feedback.UNREACHED, 0.0)
+    assert refused(found, way, 1.0).seconds == pytest.approx(299)
+    assert found.room(way, Priority.HIGH, 1.0) == 0
+    assert found.room(way, Priority.NORMAL, 300.0) == 1
+    probe = acquire(found, way, 300.0)
+    assert "probe" in refused(found, way, 300.0).why
+    found.release(probe, Feedback.REACHED, 301.0)
+    acquire(found, way, 301.0)
+
+
+def test_a_refused_message_says_nothing_about_the_site() -> None:
+    found = throttle()
+    way = path(found, "a.example")
+    for _ in range(50):
+        found.release(acquire(found, way, 1.0), Feedback.NONE, 1.0, is_used=False)
+    assert way.window.size == 5
+    assert way.window.dead_until is None
+
+
+def test_room_counts_what_is_in_hand_and_keeps_a_short_queue_ahead() -> None:
+    found = throttle()
+    way = path(found, "a.example")
+    assert found.room(way, Priority.NORMAL, 0.0) == 10
+    for _ in range(10):
+        found.enter(way)
+    assert found.room(way, Priority.NORMAL, 0.0) == 0
+    assert found.room(way, Priority.HIGH, 0.0) == 2
+    found.leave(way)
+    assert found.room(way, Priority.NORMAL, 0.0) == 1
+
+
+def test_room_follows_the_smallest_ceiling_and_the_rate() -> None:
+    found = throttle()
+    assert found.room(path(found, "narrow.example"), Priority.NORMAL, 0.0) == 2
+    slow = path(found, "slow.example")
+    assert found.room(slow, Priority.NORMAL, 0.0) == 1
+    acquire(found, slow)
+    assert found.room(slow, Priority.NORMAL, 1.0) == 0
+
+
+def test_a_site_is_not_known_before_it_is_learnt() -> None:
+    found = throttle()
+    assert found.path("main", "new.example", 0.0) is None
+    assert UNKNOWN_ROOM > 0
+
+
+def test_a_changed_mx_set_begins_a_new_path() -> None:
+    found = throttle()
+    before = path(found, "a.example", site="old")
+    after = path(found, "a.example", site="new")
+    assert before.window is not after.window
+    assert path(found, "a.example", site="new") is after
+
+
+def test_a_reload_changes_limits_and_keeps_the_count() -> None:
+    found = throttle()
+    way = path(found, "a.example")
+    permits = [acquire(found, way) for _ in range(4)]
+    found.reshape(Shaping.load([yaml12.parse("default: {connections: 3}", file="new.yaml")]))
+    changed = path(found, "a.example")
+    assert refused(found, changed).why == "all 3 connections are busy (default, new.yaml:1)"
+    for permit in permits:
+        found.release(permit, Feedback.REACHED, 0.0)
+    acquire(found, changed)
+
+
+def test_everything_that_makes_mail_wait_is_told() -> None:
+    found = throttle("default: {connections: 1, rate: 1/m}")
+    way = path(found, "a.example")
+    assert list(found.waits(way, 0.0)) == []
+    acquire(found, way)
+    assert [wait.why for wait in found.waits(way, 0.0)] == [
+        "all 1 connections are busy (default, shaping.yaml:1)",
+        "rate 1/m is used up (default, shaping.yaml:1)",
+    ]
+
+
+def test_idle_destinations_are_forgotten() -> None:
+    found = throttle()
+    for number in range(5000):
+        way = path(found, f"d{number}.example")
+        found.enter(way)
+        found.release(acquire(found, way, number / 10), Feedback.REACHED, number / 10)
+        found.leave(way)
+    assert found.size < 20_000
+    found.drop_idle(10_000.0)
+    assert found.size == 0
+
+
+def test_what_is_in_use_or_shut_is_kept() -> None:
+    found = throttle()
+    used, dead = path(found, "used.example"), path(found, "dead.example")
+    permit = acquire(found, used)
+    for failed in [acquire(found, dead) for _ in range(5)]:
+        found.release(failed, Feedback.UNREACHED, 0.0)
+    found.drop_idle(100.0)
+    assert found.path("main", "used.example", 100.0) is used
+    assert found.path("main", "dead.example", 100.0) is dead
+    found.release(permit, Feedback.REACHED, 100.0)
+
+
+def test_a_domain_that_ran_into_a_slow_rate_is_not_forgotten_into_a_second_message() -> None:
+    found = throttle("domains: {slow.example: {rate: 1/d}}")
+    way = path(found, "slow.example")
+    found.release(acquire(found, way), Feedback.REACHED, 0.0)
+    found.drop_idle(3600.0)
+    assert isinstance(found.acquire(path(found, "slow.example"), 3600.0), Wait)
