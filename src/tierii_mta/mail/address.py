@@ -23,7 +23,7 @@ _QUOTED = re.compile(r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*"')
 _ESCAPED = re.compile(r"\\(.)")
 _ASCII_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 _LITERAL = re.compile(r"\[(?:(IPv6:)([0-9A-Fa-f:.]+)|([0-9.]+))\]", re.IGNORECASE)
-_FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_FORBIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})  # Zs: a no-break space is a slip of the paste
 
 
 class InvalidAddress(ValueError):
@@ -47,7 +47,11 @@ class Address:
         if len(text) > MAX_LOCAL_OCTETS + MAX_DOMAIN_OCTETS + 1:
             raise InvalidAddress("is longer than an address can be")
         for character in text:
-            if (not character.isascii() and unicodedata.category(character) in _FORBIDDEN) or character in "\r\n\0\x7f":
+            if (
+                (not character.isascii() and unicodedata.category(character) in _FORBIDDEN)
+                or character < " "
+                or character == "\x7f"
+            ):
                 raise InvalidAddress(f"holds the character U+{ord(character):04X}")
         local, at, domain = text.rpartition("@")
         if not at or not local or not domain:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?= |$)")
+_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?= |$)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
