@@ -5,14 +5,13 @@ Owns the rows behind the operation `Accept`; not what may be accepted (queue.int
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, tuple_
 
 from tierii_mta.clock import Instant
-from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.delivery import DeliveryId, Lane, LaneId, MessageRow, State, StreamId
-from tierii_mta.queue.store import Accept, Accepted, ChangeKind, LaneLoad, NewDelivery
+from tierii_mta.queue.store import Accept, Accepted, ChangeKind, LaneLoad
+from tierii_mta.storage.bulk import Values, insert_returning, insert_rows
 from tierii_mta.storage.codes import STATE
 from tierii_mta.storage.lanes import lane_ids, submission_streams
 from tierii_mta.storage.ledger import Ledger, compact_json
@@ -82,11 +81,19 @@ def _keep(
     lanes = _lanes(connection, accepts, streams)
     messages = _insert_messages(connection, accepts, streams)
     rows = [
-        _delivery_row(one, new, message_id, lanes[streams[one.stream], new.domain].id)
+        (
+            *new_delivery(one.priority, one.accepted_at, one.expires_at),
+            message_id,
+            lanes[streams[one.stream], new.domain].id,
+            new.recipient_key,
+            new.recipient,
+            compact_json(new.contact) if new.contact else "",
+        )
         for one, message_id in zip(accepts, messages, strict=True)
         for new in one.deliveries
     ]
-    ids = iter(_insert_returning(connection, rows))
+    columns = (*NEW_DELIVERY, "message", "lane", "recipient_key", "recipient", "contact")
+    ids = iter(insert_returning(connection, delivery, columns, rows))
     results = []
     for one, message_id in zip(accepts, messages, strict=True):
         own = tuple(DeliveryId(next(ids)) for _ in one.deliveries)
@@ -130,18 +137,11 @@ def _lanes(
 
 
 def _insert_messages(connection: Connection, accepts: Sequence[Accept], streams: Mapping[str, int]) -> Sequence[int]:
+    columns = ("stream", "reverse_path", "message_id", "is_marketing", "accepted_at")
     rows = [
-        {
-            "stream": streams[one.stream],
-            "reverse_path": one.reverse_path,
-            "message_id": one.message_id,
-            "is_marketing": one.is_marketing,
-            "accepted_at": one.accepted_at,
-        }
-        for one in accepts
+        (streams[one.stream], one.reverse_path, one.message_id, one.is_marketing, one.accepted_at) for one in accepts
     ]
-    statement = insert(message).returning(message.c.id, sort_by_parameter_order=True)
-    ids = list(connection.execute(statement, rows).scalars())
+    ids = insert_returning(connection, message, columns, rows)
     parts = [
         {"message": message_id, "position": position, "content": part}
         for one, message_id in zip(accepts, ids, strict=True)
@@ -150,59 +150,22 @@ def _insert_messages(connection: Connection, accepts: Sequence[Accept], streams:
     if parts:
         connection.execute(insert(body_part), parts)
     keys = [
-        {"stream": streams[one.stream], "key": one.idempotency_key, "message": message_id}
+        (streams[one.stream], one.idempotency_key, message_id)
         for one, message_id in zip(accepts, ids, strict=True)
         if one.idempotency_key is not None
     ]
-    if keys:  # a key that another process commits meanwhile fails this group; alone, the member finds its message
-        connection.execute(insert(idempotency), keys)
+    # A key that another process commits meanwhile fails this group; tried alone, the member finds its message.
+    insert_rows(connection, idempotency, ("stream", "key", "message"), keys)
     return ids
 
 
-def _insert_returning(connection: Connection, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
-    if not rows:
-        return []
-    statement = insert(delivery).returning(delivery.c.id, sort_by_parameter_order=True)
-    return list(connection.execute(statement, rows).scalars())
+NEW_DELIVERY = ("state", "priority", "due", "attempts", "step", "accepted_at", "expires_at", "marks", "was_blocked")
+"""The columns that are alike in all new rows of a group."""
 
 
-def _delivery_row(one: Accept, new: NewDelivery, message_id: int, lane_id: int) -> dict[str, Any]:
-    return new_delivery_row(
-        lane=lane_id,
-        priority=one.priority,
-        recipient=new.recipient,
-        recipient_key=new.recipient_key,
-        contact=compact_json(new.contact) if new.contact else "",
-        accepted_at=one.accepted_at,
-        expires_at=one.expires_at,
-    ) | {"message": message_id, "campaign": None, "step": 0}
-
-
-def new_delivery_row(
-    *,
-    lane: int,
-    priority: int,
-    recipient: str,
-    recipient_key: PersonKey,
-    contact: str,
-    accepted_at: Instant,
-    expires_at: Instant,
-) -> dict[str, Any]:
-    """Return the columns of a new pending row, `message`, `campaign` and `step` aside."""
-    return {
-        "lane": lane,
-        "state": STATE[State.PENDING],
-        "priority": priority,
-        "due": accepted_at,
-        "attempts": 0,
-        "recipient_key": recipient_key,
-        "recipient": recipient,
-        "contact": contact,
-        "accepted_at": accepted_at,
-        "expires_at": expires_at,
-        "marks": 0,
-        "was_blocked": False,
-    }
+def new_delivery(priority: int, accepted_at: Instant, expires_at: Instant) -> Values:
+    """Return the values of `NEW_DELIVERY`."""
+    return (STATE[State.PENDING], int(priority), accepted_at, 0, 0, accepted_at, expires_at, 0, False)
 
 
 def _loads(one: Accept, stream_id: int, lanes: Mapping[tuple[int, str], _Place]) -> Sequence[LaneLoad]:

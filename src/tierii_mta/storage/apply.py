@@ -7,9 +7,8 @@ written kind by kind with `executemany`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from tierii_mta.consent.suppression import Suppression
 from tierii_mta.events import EventType
@@ -25,6 +24,7 @@ from tierii_mta.queue.store import (
     SuspendLane,
 )
 from tierii_mta.storage.accept import accept_all
+from tierii_mta.storage.bulk import Values, update_rows
 from tierii_mta.storage.codes import MARK_OF_EVENT, REASON, STATE, STATE_OF, Mark
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.suppression import put_suppressions
@@ -52,22 +52,13 @@ class _Group:
         self.rows: dict[int, _Row] = {}
         self.streams: dict[int, int] = {}
         self.activated: list[int] = []
-        self.settled: list[dict[str, Any]] = []
+        self.settled: list[Values] = []
         self.marked: list[tuple[int, Mark]] = []
 
     def load(self, ids: set[int]) -> None:
-        columns = (
-            delivery.c.id,
-            delivery.c.owner,
-            delivery.c.state,
-            delivery.c.marks,
-            delivery.c.lane,
-            delivery.c.priority,
-        )
         ordered = sorted(ids)
         for start in range(0, len(ordered), _PAGE):
-            wanted = delivery.c.id.in_(ordered[start : start + _PAGE])
-            found = self.connection.execute(select(*columns).where(wanted).order_by(delivery.c.id).with_for_update())
+            found = self.connection.execute(_OF_OPERATIONS, {"ids": ordered[start : start + _PAGE]})
             for row in found:
                 self.rows[row.id] = _Row(row.owner, STATE_OF[row.state], row.marks, row.lane, row.priority)
 
@@ -118,15 +109,14 @@ class _Group:
         if self.activated:
             self._write_activated()
         if self.settled:
-            self.connection.execute(_SETTLE, sorted(self.settled, key=lambda row: int(row["row"])))
+            update_rows(self.connection, delivery, _SETTLED, sorted(self.settled), _SETTLE)
         for delivery_id, mark in self.marked:
             statement = update(delivery).where(delivery.c.id == delivery_id)
             self.connection.execute(statement.values(marks=delivery.c.marks.bitwise_or(int(mark))))
 
     def _write_activated(self) -> None:
         for start in range(0, len(self.activated), _PAGE):
-            page = delivery.c.id.in_(self.activated[start : start + _PAGE])
-            self.connection.execute(update(delivery).where(page).values(state=STATE[State.ACTIVE]))
+            self.connection.execute(_ACTIVATE, {"ids": self.activated[start : start + _PAGE]})
 
 
 def apply_all(connection: Connection, operations: Sequence[Operation], ledger: Ledger) -> Sequence[Result]:
@@ -186,9 +176,7 @@ def _streams_of_lanes(group: _Group, operations: Sequence[Operation]) -> dict[in
     lanes = sorted({group.rows[one].lane for one in ids if one in group.rows})
     found: dict[int, int] = {}
     for start in range(0, len(lanes), _PAGE):
-        rows = group.connection.execute(
-            select(lane.c.id, lane.c.stream).where(lane.c.id.in_(lanes[start : start + _PAGE]))
-        )
+        rows = group.connection.execute(_STREAMS, {"ids": lanes[start : start + _PAGE]})
         found.update((row.id, row.stream) for row in rows)
     return found
 
@@ -209,33 +197,37 @@ def _write_suppressions(
         put_suppressions(connection, untold, ledger)
 
 
-def _settled_row(one: Settle) -> dict[str, Any]:
-    return {
-        "row": one.delivery.id,
-        "to_state": STATE[one.to_state],
-        "to_due": one.due if one.due is not None else one.at,
-        "count": one.attempts,
-        "why": REASON[one.reason] if one.reason is not None else None,
-        "blocked": one.was_blocked,
-        "hash": one.body_hash,
-        "reply": one.last_reply,
-        "finished": one.at if one.to_state in FINAL else None,
-    }
-
-
+_SETTLED = ("id", "state", "due", "attempts", "reason", "was_blocked", "body_hash", "last_reply", "finished_at")
 _SETTLE = (
-    update(delivery)
-    .where(delivery.c.id == bindparam("row"))
-    .values(
-        state=bindparam("to_state"),
-        due=bindparam("to_due"),
-        owner=None,
-        origin=None,
-        attempts=bindparam("count"),
-        reason=bindparam("why"),
-        was_blocked=bindparam("blocked"),
-        body_hash=func.coalesce(bindparam("hash", type_=Text), delivery.c.body_hash),
-        last_reply=func.coalesce(bindparam("reply", type_=Text), delivery.c.last_reply),
-        finished_at=bindparam("finished"),
-    )
+    "UPDATE delivery SET state = v.state, due = v.due, owner = NULL, origin = NULL, attempts = v.attempts, "
+    "reason = v.reason, was_blocked = v.was_blocked, body_hash = coalesce(v.body_hash, delivery.body_hash), "
+    "last_reply = coalesce(v.last_reply, delivery.last_reply), finished_at = v.finished_at "
+    "FROM v WHERE delivery.id = v.id"
 )
+
+
+def _settled_row(one: Settle) -> Values:
+    """Return the values of `_SETTLED`."""
+    return (
+        one.delivery.id,
+        STATE[one.to_state],
+        one.due if one.due is not None else one.at,
+        one.attempts,
+        REASON[one.reason] if one.reason is not None else None,
+        one.was_blocked,
+        one.body_hash,
+        one.last_reply,
+        one.at if one.to_state in FINAL else None,
+    )
+
+
+_OF_OPERATIONS = (
+    select(delivery.c.id, delivery.c.owner, delivery.c.state, delivery.c.marks, delivery.c.lane, delivery.c.priority)
+    .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(delivery.c.id)
+    .with_for_update()
+)
+_ACTIVATE = (
+    update(delivery).where(delivery.c.id.in_(bindparam("ids", expanding=True))).values(state=STATE[State.ACTIVE])
+)
+_STREAMS = select(lane.c.id, lane.c.stream).where(lane.c.id.in_(bindparam("ids", expanding=True)))

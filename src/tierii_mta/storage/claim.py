@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from tierii_mta.clock import Instant
 from tierii_mta.consent.suppression import Suppression
@@ -68,8 +68,12 @@ def _claim_page(
 def _messages(connection: Connection, ids: set[int]) -> Mapping[int, AnyRow]:
     if not ids:
         return {}
-    columns = (message.c.id, message.c.reverse_path, message.c.is_marketing)
-    return {row.id: row for row in connection.execute(select(*columns).where(message.c.id.in_(sorted(ids))))}
+    return {row.id: row for row in connection.execute(_MESSAGES, {"ids": sorted(ids)})}
+
+
+_MESSAGES = select(message.c.id, message.c.reverse_path, message.c.is_marketing).where(
+    message.c.id.in_(bindparam("ids", expanding=True))
+)
 
 
 def _note_exhausted(connection: Connection, asked: Sequence[Quota], rows: Sequence[AnyRow], taken: _Taken) -> None:

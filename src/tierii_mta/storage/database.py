@@ -11,9 +11,11 @@ from typing import Self
 from tierii_mta.clock import Clock
 from tierii_mta.errors import ConfigurationError, NotFound
 from tierii_mta.storage.backend import SQLITE_FILE, connections_for
-from tierii_mta.storage.connection import Connections, SqliteConnections
+from tierii_mta.storage.campaigns import StoredCampaigns
+from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.migrate import bring_up_to_date
 from tierii_mta.storage.queue import StoredQueue
+from tierii_mta.storage.sqlite import SqliteConnections
 from tierii_mta.storage.suppression import StoredSuppressions
 
 
@@ -24,6 +26,7 @@ class Database:
         self._connections = connections
         self.schema = schema
         self.queue = StoredQueue(connections, clock, node)
+        self.campaigns = StoredCampaigns(connections, clock, node)
         self.suppression = StoredSuppressions(connections, clock, node)
 
     @classmethod

@@ -49,7 +49,7 @@ def may_be_retried(error: BaseException) -> bool:
 
 
 def _sqlite_code(error: BaseException) -> int | None:
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
     return code & 0xFF if isinstance(code, int) else None
 
 

@@ -5,9 +5,9 @@ Owns the look-up of ids in bulk inside a transaction; both kinds of row are neve
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
-from tierii_mta.storage.backend import insert_new
+from tierii_mta.storage.bulk import insert_rows
 from tierii_mta.storage.codes import StreamState
 from tierii_mta.storage.tables import AnyRow, campaign, lane, stream
 
@@ -19,8 +19,8 @@ def submission_streams(connection: Connection, names: Collection[str]) -> Mappin
     found = _streams(connection, names)
     missing = sorted(set(names) - found.keys())
     if missing:
-        rows = [{"name": name, "campaign": None, "step": 0, "state": StreamState.OPEN} for name in missing]
-        insert_new(connection, stream, rows)
+        rows = [(name, 0, int(StreamState.OPEN)) for name in missing]
+        insert_rows(connection, stream, ("name", "step", "state"), rows, conflict="ON CONFLICT DO NOTHING")
         found |= _streams(connection, missing)
     return found
 
@@ -35,7 +35,8 @@ def lane_ids(connection: Connection, stream_id: int, domains: Collection[str]) -
     found = _lanes(connection, stream_id, sorted(domains))
     missing = sorted(set(domains) - found.keys())
     if missing:
-        insert_new(connection, lane, [{"stream": stream_id, "domain": domain} for domain in missing])
+        rows = [(stream_id, domain) for domain in missing]
+        insert_rows(connection, lane, ("stream", "domain"), rows, conflict="ON CONFLICT DO NOTHING")
         found |= _lanes(connection, stream_id, missing)
     return found
 
@@ -44,8 +45,8 @@ def _lanes(connection: Connection, stream_id: int, domains: Sequence[str]) -> di
     found: dict[str, int] = {}
     for start in range(0, len(domains), _PAGE):
         page = domains[start : start + _PAGE]
-        wanted = select(lane.c.domain, lane.c.id).where(lane.c.stream == stream_id, lane.c.domain.in_(page))
-        found.update((row.domain, row.id) for row in connection.execute(wanted))
+        rows = connection.execute(_BY_DOMAIN, {"stream": stream_id, "domains": page})
+        found.update((row.domain, row.id) for row in rows)
     return found
 
 
@@ -56,21 +57,28 @@ def places(connection: Connection, ids: Collection[int]) -> Mapping[int, AnyRow]
     found: dict[int, AnyRow] = {}
     ordered = sorted(ids)
     for start in range(0, len(ordered), _PAGE):
-        rows = connection.execute(_PLACES.where(lane.c.id.in_(ordered[start : start + _PAGE])))
+        rows = connection.execute(_PLACES, {"ids": ordered[start : start + _PAGE]})
         found.update((row.id, row) for row in rows)
     return found
 
 
-_PLACES = select(
-    lane.c.id,
-    lane.c.domain,
-    lane.c.suspended_until,
-    lane.c.stream,
-    stream.c.state.label("stream_state"),
-    stream.c.step,
-    campaign.c.id.label("campaign"),
-    campaign.c.is_marketing,
-    campaign.c.list_id,
-).select_from(
-    lane.join(stream, stream.c.id == lane.c.stream).outerjoin(campaign, campaign.c.number == stream.c.campaign)
+_BY_DOMAIN = select(lane.c.domain, lane.c.id).where(
+    lane.c.stream == bindparam("stream"), lane.c.domain.in_(bindparam("domains", expanding=True))
+)
+_PLACES = (
+    select(
+        lane.c.id,
+        lane.c.domain,
+        lane.c.suspended_until,
+        lane.c.stream,
+        stream.c.state.label("stream_state"),
+        stream.c.step,
+        campaign.c.id.label("campaign"),
+        campaign.c.is_marketing,
+        campaign.c.list_id,
+    )
+    .select_from(
+        lane.join(stream, stream.c.id == lane.c.stream).outerjoin(campaign, campaign.c.number == stream.c.campaign)
+    )
+    .where(lane.c.id.in_(bindparam("ids", expanding=True)))
 )

@@ -16,14 +16,17 @@ from tierii_mta.clock import Clock, Instant, sortable_id
 from tierii_mta.events import Event, EventType
 from tierii_mta.queue.delivery import LaneId, State, StreamId
 from tierii_mta.queue.store import ChangeKind
-from tierii_mta.storage.backend import insert_into, take_commit_order
+from tierii_mta.storage.backend import take_commit_order
+from tierii_mta.storage.bulk import Values, insert_rows
 from tierii_mta.storage.codes import CHANGE, EVENT, MARK_KIND_BASE, STATE, Mark
 from tierii_mta.storage.tables import change, event, tally
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def compact_json(value: Mapping[str, Any]) -> str:
     """Return JSON as it is kept."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 class Ledger:
@@ -68,41 +71,29 @@ class Ledger:
         if not self._changes and not self._events:
             return
         take_commit_order(connection)
-        if self._changes:
-            at = self._clock.now()
-            connection.execute(
-                change.insert(),
-                [
-                    {"kind": CHANGE[kind], "stream": stream, "lane": lane, "origin": self._origin, "at": at}
-                    for kind, stream, lane in self._changes
-                ],
-            )
-        if self._events:
-            connection.execute(event.insert(), [_event_row(one) for one in self._events])
+        at = self._clock.now()
+        changes = [(CHANGE[kind], stream, lane, self._origin, at) for kind, stream, lane in self._changes]
+        insert_rows(connection, change, ("kind", "stream", "lane", "origin", "at"), changes)
+        insert_rows(connection, event, _EVENT_COLUMNS, [_event_row(one) for one in self._events])
 
     def _write_tally(self, connection: Connection) -> None:
-        rows = [
-            {"stream": stream, "priority": priority, "kind": kind, "node": self._node, "count": count}
-            for (stream, priority, kind), count in sorted(self._counts.items())
-            if count
-        ]
-        if rows:
-            statement = insert_into(connection, tally)
-            added = tally.c.count + statement.excluded.count
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=list(tally.primary_key), set_={"count": added}), rows
-            )
+        rows = [(*key, self._node, count) for key, count in sorted(self._counts.items()) if count]
+        insert_rows(connection, tally, ("stream", "priority", "kind", "node", "count"), rows, conflict=_ADD_UP)
 
 
-def _event_row(one: Event) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "type": EVENT[one.type],
-        "at": one.at,
-        "campaign": one.campaign_id,
-        "delivery": one.delivery_id,
-        "message_id": one.message_id,
-        "recipient": one.recipient,
-        "provider": one.provider,
-        "data": compact_json(one.data),
-    }
+_ADD_UP = "ON CONFLICT (stream, priority, kind, node) DO UPDATE SET count = tally.count + excluded.count"
+_EVENT_COLUMNS = ("id", "type", "at", "campaign", "delivery", "message_id", "recipient", "provider", "data")
+
+
+def _event_row(one: Event) -> Values:
+    return (
+        one.id,
+        EVENT[one.type],
+        one.at,
+        one.campaign_id,
+        one.delivery_id,
+        one.message_id,
+        one.recipient,
+        one.provider,
+        compact_json(one.data),
+    )

@@ -5,10 +5,10 @@ Owns `WriteLock` (around every write transaction, checkpoint and close, in any p
 closing a second descriptor of the database file itself would drop the POSIX locks SQLite holds on it.
 """
 
-import asyncio
-import errno
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -35,24 +35,21 @@ class WriteLock:
         self._path = path
         self._descriptor = _open(path)
 
-    async def acquire(self) -> None:
-        """Wait for the lock: at once when it is free, else in a thread, so that the loop goes on."""
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock, waiting for it as long as it takes: for the database thread only."""
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            await asyncio.to_thread(fcntl.flock, self._descriptor, fcntl.LOCK_EX)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         except OSError as cause:
-            if cause.errno != errno.ENOLCK:
-                raise
             raise ConfigurationError(
                 "the file system does not support locks",
                 where=str(self._path),
                 remedy="put data_dir on a local file system",
             ) from cause
-
-    def release(self) -> None:
-        """Let the next one write."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Give the descriptor back."""

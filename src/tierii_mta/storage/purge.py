@@ -9,7 +9,6 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, delete, exists, select
 
 from tierii_mta.clock import Instant
-from tierii_mta.storage.backend import give_pages_back
 from tierii_mta.storage.tables import body_part, change, delivery, event, message
 
 
@@ -28,7 +27,6 @@ def purge(
     if bodies_before is not None:
         gone += _bodies(connection, bodies_before, limit)
     _oldest(connection, change.c.seq, change.c.at, changes_before, limit)
-    give_pages_back(connection)
     return gone
 
 

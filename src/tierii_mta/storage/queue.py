@@ -181,7 +181,7 @@ class StoredQueue:
         limit: int = 2000,
     ) -> int:
         """One page of retention. `bodies_before` also drops the bodies of older messages that nobody waits for."""
-        return await self._connections.write(
+        gone = await self._connections.write(
             purge.purge,
             deliveries_before=deliveries_before,
             events_before=events_before,
@@ -189,6 +189,9 @@ class StoredQueue:
             changes_before=later(self._clock.now(), -_CHANGES_KEPT),
             limit=limit,
         )
+        if gone:
+            await self._connections.give_pages_back()
+        return gone
 
     async def finish_streams(self, now: Instant) -> Sequence[str]:
         ended = await self._connections.write(

@@ -5,16 +5,15 @@ An entry that stops all mail is never replaced by one that stops less: unsubscri
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
 from tierii_mta.clock import Clock, Instant
 from tierii_mta.consent.suppression import Suppression, SuppressionReason
 from tierii_mta.events import EventType
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.store import ChangeKind
-from tierii_mta.storage.backend import insert_into
+from tierii_mta.storage.bulk import Values, insert_rows
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.tables import AnyRow, suppression
@@ -27,8 +26,7 @@ def suppressions_of(connection: Connection, keys: Collection[bytes]) -> Mapping[
     found: dict[bytes, list[Suppression]] = {}
     ordered = sorted(keys)
     for start in range(0, len(ordered), PAGE):
-        page = ordered[start : start + PAGE]
-        for row in connection.execute(select(suppression).where(suppression.c.recipient_key.in_(page))):
+        for row in connection.execute(_OF_PERSONS, {"keys": ordered[start : start + PAGE]}):
             found.setdefault(row.recipient_key, []).append(_entry(row))
     return found
 
@@ -41,7 +39,7 @@ def put_suppressions(
     known = suppressions_of(connection, {key for key, _ in latest})
     present = {(one.key, one.scope) for entries_of_one in known.values() for one in entries_of_one}
     if latest:
-        connection.execute(_upsert(connection), [_row(latest[key]) for key in sorted(latest)])
+        insert_rows(connection, suppression, _COLUMNS, [_row(latest[key]) for key in sorted(latest)], conflict=_REPLACE)
         ledger.announce(ChangeKind.SUPPRESSION)
     new = [entry for key, entry in latest.items() if key not in present]
     for entry in new if with_events else ():
@@ -54,19 +52,13 @@ def put_suppressions(
     return len(new)
 
 
-def _upsert(connection: Connection) -> Any:
-    statement = insert_into(connection, suppression)
-    new = statement.excluded
-    unsubscribe = str(SuppressionReason.UNSUBSCRIBE)
-    return statement.on_conflict_do_update(
-        index_elements=list(suppression.primary_key),
-        set_={name: new[name] for name in ("reason", "address", "evidence", "created_at", "expires_at")},
-        where=or_(
-            new.reason != unsubscribe,
-            suppression.c.reason == unsubscribe,
-            suppression.c.expires_at <= new.created_at,
-        ),
-    )
+_COLUMNS = ("recipient_key", "scope", "reason", "address", "evidence", "created_at", "expires_at")
+_REPLACE = (
+    "ON CONFLICT (recipient_key, scope) DO UPDATE SET reason = excluded.reason, address = excluded.address, "
+    "evidence = excluded.evidence, created_at = excluded.created_at, expires_at = excluded.expires_at "
+    f"WHERE excluded.reason <> '{SuppressionReason.UNSUBSCRIBE}' "
+    f"OR suppression.reason = '{SuppressionReason.UNSUBSCRIBE}' OR suppression.expires_at <= excluded.created_at"
+)
 
 
 class StoredSuppressions:
@@ -137,16 +129,19 @@ def _page(connection: Connection, after: tuple[bytes, str]) -> Sequence[AnyRow]:
     return connection.execute(ordered.where(key > after).limit(PAGE)).all()
 
 
-def _row(entry: Suppression) -> dict[str, Any]:
-    return {
-        "recipient_key": entry.key,
-        "scope": entry.scope,
-        "reason": str(entry.reason),
-        "address": entry.address,
-        "evidence": entry.evidence,
-        "created_at": entry.created_at,
-        "expires_at": entry.expires_at,
-    }
+def _row(entry: Suppression) -> Values:
+    return (
+        entry.key,
+        entry.scope,
+        str(entry.reason),
+        entry.address,
+        entry.evidence,
+        entry.created_at,
+        entry.expires_at,
+    )
+
+
+_OF_PERSONS = select(suppression).where(suppression.c.recipient_key.in_(bindparam("keys", expanding=True)))
 
 
 def _entry(row: AnyRow) -> Suppression:

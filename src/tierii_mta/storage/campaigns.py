@@ -1,0 +1,321 @@
+"""The campaigns' port on SQLite or PostgreSQL: `CampaignStore`.
+
+Owns records, states and counts of campaigns; loading and clearing of their rows is `recipients`, the snapshot
+`snapshots`, the end of a campaign `upkeep`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy import Connection, func, select, update
+
+from tierii_mta.campaigns.store import (
+    CAMPAIGN_TRANSITIONS,
+    Added,
+    CampaignRecord,
+    CampaignState,
+    Draft,
+    NewRecipient,
+    Snapshot,
+)
+from tierii_mta.clock import Clock, Instant
+from tierii_mta.errors import Conflict, NotFound
+from tierii_mta.events import EventType
+from tierii_mta.queue.delivery import OPEN, Json, Priority, State, StreamId
+from tierii_mta.queue.store import ChangeKind
+from tierii_mta.storage import recipients, snapshots
+from tierii_mta.storage.codes import (
+    CAMPAIGN_STATE,
+    CAMPAIGN_STATE_OF,
+    MARK_KIND_BASE,
+    STATE,
+    STREAM_STATE,
+    Mark,
+)
+from tierii_mta.storage.connection import Connections
+from tierii_mta.storage.ledger import Ledger, compact_json
+from tierii_mta.storage.tables import AnyRow, campaign, stream, tally
+
+_UNSENT = frozenset({CampaignState.DRAFT, CampaignState.FAILED, CampaignState.CANCELLED})
+_FINAL = (CampaignState.COMPLETED, CampaignState.CANCELLED)
+_MOVED: Mapping[CampaignState, EventType] = {
+    CampaignState.SCHEDULED: EventType.CAMPAIGN_SCHEDULED,
+    CampaignState.PAUSED: EventType.CAMPAIGN_PAUSED,
+    CampaignState.RUNNING: EventType.CAMPAIGN_RESUMED,
+    CampaignState.CANCELLED: EventType.CAMPAIGN_CANCELLED,
+}
+_MOVABLE = frozenset({*_MOVED, CampaignState.DRAINING})
+
+
+class StoredCampaigns:
+    """`CampaignStore` on one database."""
+
+    def __init__(self, connections: Connections, clock: Clock, node: str) -> None:
+        self._connections, self._clock, self._node = connections, clock, node
+
+    def _ledger(self) -> Ledger:
+        return Ledger(self._clock, self._node)
+
+    # -- reading
+
+    async def find(self, campaign: str) -> CampaignRecord | None:
+        row = await self._connections.read(_find, campaign)
+        return _record(row) if row is not None else None
+
+    async def campaigns(self, *, limit: int = 100) -> Sequence[CampaignRecord]:
+        newest = select(campaign).order_by(campaign.c.number.desc()).limit(limit)
+        rows = await self._connections.read(lambda connection: connection.execute(newest).all())
+        return [_record(row) for row in rows]
+
+    async def counts(self, campaign: str) -> Mapping[State, int]:
+        counted = await self._connections.read(_tally_of, campaign)
+        return {state: counted.get(STATE[state], 0) for state in State}
+
+    async def marks(self, campaign: str) -> Mapping[str, int]:
+        counted = await self._connections.read(_tally_of, campaign)
+        return {mark.name.lower(): counted.get(MARK_KIND_BASE + mark, 0) for mark in Mark}
+
+    async def snapshot(self, campaign: str) -> Snapshot:
+        return await self._connections.read(
+            lambda connection: snapshots.load(connection, _existing(connection, campaign))
+        )
+
+    # -- loading
+
+    async def open_draft(self, draft: Draft, *, reopen: bool = False) -> CampaignRecord:
+        while True:
+            row = await self._connections.write(lambda connection: self._open_draft(connection, draft, reopen=reopen))
+            if row is not None:
+                return _record(row)
+            await self._clear(draft.id)
+
+    def _open_draft(self, connection: Connection, draft: Draft, *, reopen: bool) -> AnyRow | None:
+        """Return the record to load into; None if rows of other content have to be cleared first."""
+        row = _find(connection, draft.id, lock=True)
+        if row is None:
+            return self._take_content(connection, draft, number=None)
+        state = CAMPAIGN_STATE_OF[row.state]
+        is_same = row.fingerprint == draft.fingerprint
+        if state in {CampaignState.DRAFT, CampaignState.FAILED}:
+            if is_same and state is CampaignState.DRAFT:
+                return row
+            if not is_same and not recipients.is_empty(connection, row.number):
+                return None
+            return self._take_content(connection, draft, number=row.number)
+        _check_reopen(row, state, is_same=is_same, reopen=reopen)
+        return row
+
+    def _take_content(self, connection: Connection, draft: Draft, *, number: int | None) -> AnyRow:
+        ledger = self._ledger()
+        row = snapshots.write_draft(connection, draft, number=number)
+        ledger.happened(
+            EventType.CAMPAIGN_CREATED, draft.created_at, campaign_id=draft.id, data={"fingerprint": draft.fingerprint}
+        )
+        ledger.write(connection)
+        return row
+
+    async def add_recipients(
+        self,
+        campaign: str,
+        rows: Sequence[NewRecipient],
+        *,
+        now: Instant,
+        expires_at: Instant,
+        exclude_suppressed: bool = True,
+    ) -> Added:
+        contacts = [compact_json(row.contact) if row.contact else "" for row in rows]  # before the lock is taken
+
+        def work(connection: Connection) -> Added:
+            batch = recipients.Batch(rows=rows, contacts=contacts, now=now, expires_at=expires_at)
+            owner = _existing(connection, campaign, share=True)
+            if CAMPAIGN_STATE_OF[owner.state] in {CampaignState.FAILED, CampaignState.DRAINING}:
+                raise _conflict(owner, "takes no recipients")
+            return recipients.add(
+                connection, owner, batch, exclude_suppressed=exclude_suppressed, ledger=self._ledger()
+            )
+
+        return await self._connections.write(work)
+
+    async def start(self, campaign: str, *, report: Mapping[str, Json], now: Instant) -> CampaignRecord:
+        def work(connection: Connection) -> AnyRow:
+            row = _existing(connection, campaign, lock=True)
+            state = CAMPAIGN_STATE_OF[row.state]
+            if state in {CampaignState.FAILED, CampaignState.DRAINING}:
+                raise _conflict(row, "cannot start")
+            ledger = self._ledger()
+            values: dict[str, object] = {"report": compact_json(report)}
+            if state is CampaignState.DRAFT:
+                values |= {"state": CAMPAIGN_STATE[CampaignState.RUNNING], "started_at": now, "reason": None}
+                ledger.happened(EventType.CAMPAIGN_STARTED, now, campaign_id=campaign)
+            elif state in _FINAL and _has_open(connection, row.number):
+                values |= _running_again(ledger, row, now)
+            return _write(connection, row, values, ChangeKind.MAIL, ledger)
+
+        return await self._changed(work)
+
+    async def fail(self, campaign: str, *, reason: str, now: Instant) -> None:
+        def work(connection: Connection) -> AnyRow:
+            row = _existing(connection, campaign, lock=True)
+            if CAMPAIGN_STATE_OF[row.state] is not CampaignState.DRAFT:
+                raise _conflict(row, "is not loading")
+            ledger = self._ledger()
+            ledger.happened(EventType.CAMPAIGN_FAILED, now, campaign_id=campaign, data={"reason": reason})
+            values = {"state": CAMPAIGN_STATE[CampaignState.FAILED], "reason": reason, "finished_at": now}
+            return _write(connection, row, values, ChangeKind.STREAM, ledger)
+
+        await self._changed(work)
+        await self._clear(campaign)
+
+    async def _clear(self, campaign: str) -> None:
+        """Delete the rows of a campaign that nobody can claim, a page a commit."""
+
+        def work(connection: Connection) -> bool:
+            row = _existing(connection, campaign, lock=True)
+            if CAMPAIGN_STATE_OF[row.state] not in _UNSENT:
+                raise _conflict(row, "was started meanwhile")
+            return recipients.clear_page(connection, row.number, self._ledger())
+
+        while await self._connections.write(work):
+            pass
+
+    # -- verbs
+
+    async def move(self, campaign: str, to_state: CampaignState, *, reason: str | None, now: Instant) -> CampaignRecord:
+        def work(connection: Connection) -> AnyRow:
+            row = _existing(connection, campaign, lock=True)
+            state = CAMPAIGN_STATE_OF[row.state]
+            if to_state not in CAMPAIGN_TRANSITIONS[state] or to_state not in _MOVABLE:
+                raise _conflict(row, f"cannot become {to_state}")
+            values: dict[str, object] = {"state": CAMPAIGN_STATE[to_state], "reason": reason}
+            if to_state is CampaignState.DRAINING:
+                values["ends_as"] = CAMPAIGN_STATE[CampaignState.CANCELLED]
+            if to_state is CampaignState.RUNNING:
+                values |= {"started_at": row.started_at or now, "finished_at": None}
+            if to_state is CampaignState.CANCELLED:
+                values["finished_at"] = now
+            ledger = self._ledger()
+            if to_state in _MOVED:
+                data = {"reason": reason} if reason else {}
+                ledger.happened(_MOVED[to_state], now, campaign_id=campaign, data=data)
+            return _write(connection, row, values, ChangeKind.STREAM, ledger)
+
+        record = await self._changed(work)
+        if to_state is CampaignState.CANCELLED:  # a draft: its rows were never anybody's
+            await self._clear(campaign)
+        return record
+
+    async def retry_failed(self, campaign: str, *, now: Instant, expires_at: Instant) -> int:
+        total = 0
+        while True:
+            count = await self._connections.write(
+                lambda connection: recipients.retry_page(
+                    connection, _retryable(connection, campaign), now=now, expires_at=expires_at, ledger=self._ledger()
+                )
+            )
+            total += count
+            if count < recipients.PAGE:
+                break
+
+        def work(connection: Connection) -> AnyRow:
+            row = _retryable(connection, campaign)
+            ledger = self._ledger()
+            is_over = CAMPAIGN_STATE_OF[row.state] is CampaignState.COMPLETED and _has_open(connection, row.number)
+            return _write(connection, row, _running_again(ledger, row, now) if is_over else {}, ChangeKind.MAIL, ledger)
+
+        await self._changed(work)
+        return total
+
+    async def _changed(self, work: Callable[[Connection], AnyRow]) -> CampaignRecord:
+        row = await self._connections.write(work)
+        self._connections.touch()
+        return _record(row)
+
+
+def _find(connection: Connection, campaign_id: str, *, lock: bool = False, share: bool = False) -> AnyRow | None:
+    wanted = select(campaign).where(campaign.c.id == campaign_id)
+    if lock or share:
+        wanted = wanted.with_for_update(read=share)
+    return connection.execute(wanted).one_or_none()
+
+
+def _existing(connection: Connection, campaign_id: str, *, lock: bool = False, share: bool = False) -> AnyRow:
+    row = _find(connection, campaign_id, lock=lock, share=share)
+    if row is None:
+        raise NotFound(f"there is no campaign {campaign_id}", remedy="`tierii-mta status` lists them")
+    return row
+
+
+def _retryable(connection: Connection, campaign_id: str) -> AnyRow:
+    row = _existing(connection, campaign_id, lock=True)
+    if CAMPAIGN_STATE_OF[row.state] not in {CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.COMPLETED}:
+        raise _conflict(row, "has nothing to retry")
+    return row
+
+
+def _conflict(row: AnyRow, what: str, remedy: str | None = None) -> Conflict:
+    return Conflict(f"campaign {row.id} is {CAMPAIGN_STATE_OF[row.state]} and {what}", remedy=remedy)
+
+
+def _check_reopen(row: AnyRow, state: CampaignState, *, is_same: bool, reopen: bool) -> None:
+    if not is_same:
+        raise _conflict(row, "has other content", "give the new content an id of its own")
+    if state is CampaignState.DRAINING:
+        raise _conflict(row, "takes no recipients", "wait until it has ended")
+    if state in _FINAL and not reopen:
+        raise _conflict(row, "ended", "add `--reopen` to send to recipients who are missing")
+
+
+def _running_again(ledger: Ledger, row: AnyRow, now: Instant) -> dict[str, object]:
+    ledger.happened(EventType.CAMPAIGN_STARTED, now, campaign_id=row.id, data={"reopened": True})
+    return {"state": CAMPAIGN_STATE[CampaignState.RUNNING], "finished_at": None, "ends_as": None, "reason": None}
+
+
+def _write(
+    connection: Connection, row: AnyRow, values: Mapping[str, object], kind: ChangeKind, ledger: Ledger
+) -> AnyRow:
+    """Write the record, bring its streams along, tell the daemon, and return the record as it is now."""
+    here = campaign.c.number == row.number
+    if values:
+        row = connection.execute(update(campaign).where(here).values(values).returning(campaign)).one()
+    open_or_not = STREAM_STATE[CAMPAIGN_STATE_OF[row.state]]
+    streams = update(stream).where(stream.c.campaign == row.number).values(state=int(open_or_not))
+    for stream_id in connection.execute(streams.returning(stream.c.id)).scalars().all():
+        ledger.announce(kind, stream=StreamId(stream_id))
+    ledger.write(connection)
+    return row
+
+
+def _has_open(connection: Connection, number: int) -> bool:
+    counted = _counts(connection, number)
+    return any(counted.get(STATE[state], 0) > 0 for state in OPEN)
+
+
+def _tally_of(connection: Connection, campaign_id: str) -> Mapping[int, int]:
+    return _counts(connection, _existing(connection, campaign_id).number)
+
+
+def _counts(connection: Connection, number: int) -> Mapping[int, int]:
+    rows = connection.execute(
+        select(tally.c.kind, func.sum(tally.c.count).label("total"))
+        .join(stream, stream.c.id == tally.c.stream)
+        .where(stream.c.campaign == number)
+        .group_by(tally.c.kind)
+    )
+    return {row.kind: int(row.total) for row in rows}
+
+
+def _record(row: AnyRow) -> CampaignRecord:
+    return CampaignRecord(
+        id=row.id,
+        name=row.name,
+        state=CAMPAIGN_STATE_OF[row.state],
+        is_marketing=bool(row.is_marketing),
+        priority=Priority(row.priority),
+        list_id=row.list_id,
+        fingerprint=row.fingerprint,
+        created_at=Instant(row.created_at),
+        started_at=Instant(row.started_at) if row.started_at is not None else None,
+        finished_at=Instant(row.finished_at) if row.finished_at is not None else None,
+        reason=row.reason,
+        report=json.loads(row.report),
+    )

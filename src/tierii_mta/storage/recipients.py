@@ -1,0 +1,136 @@
+"""The recipients of a campaign: loaded in bulk, cleared when loading was refused, retried when they failed.
+
+Owns the rows of `delivery` that belong to campaigns, a page a commit; the state of the campaign is `campaigns`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from tierii_mta.campaigns.store import Added, NewRecipient
+from tierii_mta.clock import Instant
+from tierii_mta.queue.delivery import Priority, State
+from tierii_mta.storage.accept import NEW_DELIVERY, new_delivery
+from tierii_mta.storage.bulk import insert_rows
+from tierii_mta.storage.codes import STATE, STATE_OF
+from tierii_mta.storage.lanes import lane_ids, places
+from tierii_mta.storage.ledger import Ledger
+from tierii_mta.storage.suppression import suppressions_of
+from tierii_mta.storage.tables import IS_CLAIMABLE, IS_SET_ASIDE, AnyRow, delivery, lane, stream
+
+PAGE = 1000
+_LANES = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Rows to be accepted in one commit."""
+
+    rows: Sequence[NewRecipient]
+    contacts: Sequence[str]  # JSON, one per row
+    now: Instant
+    expires_at: Instant
+
+
+def add(connection: Connection, owner: AnyRow, batch: Batch, *, exclude_suppressed: bool, ledger: Ledger) -> Added:
+    """Accept whoever is neither suppressed nor there already."""
+    stream_id = connection.execute(
+        select(stream.c.id).where(stream.c.campaign == owner.number, stream.c.step == 0)
+    ).scalar_one()
+    stopped = _stopped(connection, owner, batch) if exclude_suppressed else frozenset()
+    wanted = [
+        (row, contact)
+        for row, contact in zip(batch.rows, batch.contacts, strict=True)
+        if row.recipient_key not in stopped
+    ]
+    lanes = lane_ids(connection, stream_id, {row.domain for row, _ in wanted})
+    fixed = (*new_delivery(owner.priority, batch.now, batch.expires_at), owner.number)
+    rows = [(*fixed, lanes[row.domain], row.recipient_key, row.recipient, contact) for row, contact in wanted]
+    columns = (*NEW_DELIVERY, "campaign", "lane", "recipient_key", "recipient", "contact")
+    accepted = insert_rows(connection, delivery, columns, rows, conflict="ON CONFLICT DO NOTHING")
+    ledger.enter(stream_id, owner.priority, State.PENDING, accepted)
+    ledger.write(connection)
+    return Added(accepted=accepted, present=len(wanted) - accepted, suppressed=len(batch.rows) - len(wanted))
+
+
+def _stopped(connection: Connection, owner: AnyRow, batch: Batch) -> frozenset[bytes]:
+    found = suppressions_of(connection, {row.recipient_key for row in batch.rows})
+    return frozenset(
+        key
+        for key, entries in found.items()
+        if any(
+            one.stops(is_marketing=bool(owner.is_marketing), list_id=owner.list_id, now=batch.now) for one in entries
+        )
+    )
+
+
+def is_empty(connection: Connection, number: int) -> bool:
+    """Return whether a campaign that was never started has no rows."""
+    waiting = select(lane.c.id).join(stream, stream.c.id == lane.c.stream).where(stream.c.campaign == number).limit(1)
+    aside = select(delivery.c.id).where(delivery.c.campaign == number, IS_SET_ASIDE).limit(1)
+    return connection.execute(waiting).first() is None and connection.execute(aside).first() is None
+
+
+def clear_page(connection: Connection, number: int, ledger: Ledger) -> bool:
+    """Delete up to a page of rows of a campaign nobody can claim, and lanes that are empty then; False when done."""
+    aside = select(delivery.c.id, delivery.c.lane, delivery.c.priority, delivery.c.state).where(
+        delivery.c.campaign == number, IS_SET_ASIDE
+    )
+    rows = connection.execute(aside.limit(PAGE)).all()
+    if rows:
+        _delete(connection, rows, ledger)
+        return True
+    page = (
+        select(lane.c.id)
+        .join(stream, stream.c.id == lane.c.stream)
+        .where(stream.c.campaign == number)
+        .order_by(lane.c.stream, lane.c.domain)
+        .limit(_LANES)
+    )
+    lanes = list(connection.execute(page).scalars())
+    waiting = select(delivery.c.id, delivery.c.lane, delivery.c.priority, delivery.c.state).where(
+        delivery.c.lane.in_(lanes), IS_CLAIMABLE
+    )
+    rows = connection.execute(waiting.limit(PAGE)).all()
+    _delete(connection, rows, ledger)
+    if len(rows) < PAGE and lanes:
+        connection.execute(delete(lane).where(lane.c.id.in_(lanes)))
+    return bool(lanes)
+
+
+def _delete(connection: Connection, rows: Sequence[AnyRow], ledger: Ledger) -> None:
+    if rows:
+        at = places(connection, {row.lane for row in rows})
+        connection.execute(delete(delivery).where(delivery.c.id.in_([row.id for row in rows])))
+        for row in rows:
+            ledger.enter(at[row.lane].stream, row.priority, STATE_OF[row.state], -1)
+    ledger.write(connection)
+
+
+def retry_page(connection: Connection, owner: AnyRow, *, now: Instant, expires_at: Instant, ledger: Ledger) -> int:
+    """Put up to a page of failed rows back to pending, as if accepted now but for their history."""
+    page = (
+        select(delivery.c.id, delivery.c.lane, delivery.c.priority)
+        .where(delivery.c.campaign == owner.number, delivery.c.state == STATE[State.FAILED], IS_SET_ASIDE)
+        .limit(PAGE)
+        .with_for_update()
+    )
+    rows = connection.execute(page).all()
+    values: dict[str, Any] = {
+        "state": STATE[State.PENDING],
+        "due": now,
+        "attempts": 0,
+        "reason": None,
+        "was_blocked": False,
+        "expires_at": expires_at,
+        "finished_at": None,
+    }
+    if rows:
+        connection.execute(update(delivery).where(delivery.c.id.in_([row.id for row in rows])).values(values))
+    at = places(connection, {row.lane for row in rows})
+    for row in rows:
+        ledger.move(at[row.lane].stream, Priority(row.priority), State.FAILED, State.PENDING)
+    ledger.write(connection)
+    return len(rows)
