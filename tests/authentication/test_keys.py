@@ -45,7 +45,7 @@ def test_a_new_key_loads_and_its_record_holds_its_public_half(tmp_path: Path, ki
     pem = generate_key(kind)
     path = tmp_path / "s1.pem"
     path.write_bytes(pem)
-    key = DkimKey.load(path, domain="example.com", selector="s1")
+    key = DkimKey.load("example.com", "s1", path)
     assert key.dns_name == "s1._domainkey.example.com"
     assert key.algorithm == f"{kind}-sha256"
     public = parse_record(dns_record(pem).encode())
@@ -63,13 +63,13 @@ def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigurationError, match=r"s1\.pem: .*not exist; .*`tierii-mta dkim new example\.com"
     ) as caught:
-        DkimKey.load(tmp_path / "s1.pem", domain="example.com", selector="s1")
+        DkimKey.load("example.com", "s1", tmp_path / "s1.pem")
     assert caught.value.exit_code == 78
 
 
 def test_a_folder_in_place_of_a_file_is_said_to_be_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
-        DkimKey.load(tmp_path, domain="example.com", selector="s1")
+        DkimKey.load("example.com", "s1", tmp_path)
 
 
 def private_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, passphrase: bytes | None = None) -> bytes:

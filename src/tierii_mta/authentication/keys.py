@@ -51,7 +51,7 @@ class DkimKey:
     private_key: rsa.RSAPrivateKey | Ed25519PrivateKey = field(repr=False)
 
     @classmethod
-    def load(cls, path: Path, *, domain: str, selector: str) -> Self:
+    def load(cls, domain: str, selector: str, path: Path) -> Self:
         """Read an unencrypted PEM file; raises `ConfigurationError` that says what to do."""
         try:
             pem = path.read_bytes()

@@ -26,6 +26,7 @@ import dns.rrset
 
 Failure = Literal["timeout", "malformed"]
 _UDP_OCTETS = 512  # without EDNS
+_EDNS_OCTETS = 4096
 _IDLE_SECONDS = 10.0
 _MAX_CONNECTIONS = 64
 _BIND_ATTEMPTS = 20
@@ -164,7 +165,7 @@ class DnsServer:
             response.set_rcode(failure)
         else:
             self._resolve(question.name, question.rdtype, response)
-        room = max(_UDP_OCTETS, query.payload) if is_udp else 65535
+        room = min(max(_UDP_OCTETS, query.payload), _EDNS_OCTETS) if is_udp else 65535
         return response.to_wire(max_size=room, prefer_truncation=True)
 
     def _resolve(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType, response: dns.message.Message) -> None:
