@@ -210,7 +210,7 @@ def test_a_lane_that_refuses_us_is_shut_longer_each_time_up_to_four_hours(strike
 
 
 def test_a_lane_that_opens_again_says_so() -> None:
-    opened = resume(lane(3), now=START, new_id=lambda: "evt_1")
+    opened = resume(lane(3), moment())
     assert (opened.lane, opened.until) == (3, None)
     assert [(event.type, event.data) for event in opened.events] == [(EventType.LANE_RESUMED, {"domain": "d3.example"})]
 

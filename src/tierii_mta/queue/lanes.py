@@ -32,7 +32,7 @@ class LaneDirectory:
     """Claimable mail by lane, in memory. One per process; its owner is the queue manager."""
 
     def __init__(self) -> None:
-        self._table = LaneTable()
+        self.table = LaneTable()
         self._rings: dict[Priority, OrderedDict[StreamId, deque[int]]] = {p: OrderedDict() for p in Priority}
         self._heap: list[int] = []  # due << 32 | slot, stale ones skipped when they come up
         self._outside_rings = 0  # entries WAITING or PARKED
@@ -47,7 +47,7 @@ class LaneDirectory:
 
     def __len__(self) -> int:
         """Return how many (lane, priority) have claimable mail."""
-        return len(self._table)
+        return len(self.table)
 
     # -- what there is ------------------------------------------------------------------------------------------
 
@@ -66,7 +66,7 @@ class LaneDirectory:
         self._closed.add(stream)
         for rings in self._rings.values():
             rings.pop(stream, None)
-        self._leaving += self._table.slots(stream)
+        self._leaving += self.table.slots(stream)
 
     def open_stream(self, stream: StreamId) -> None:
         """Take the stream's mail again; its loads must be added anew."""
@@ -79,7 +79,7 @@ class LaneDirectory:
         leaving = self._leaving[-limit:]
         del self._leaving[-limit:]
         for slot in leaving:
-            if self._table.place[slot] != Place.FREE and not self.is_open(self._table.stream(slot)):
+            if self.table.place[slot] != Place.FREE and not self.is_open(self.table.stream(slot)):
                 self._forget(slot)
         return bool(self._leaving)
 
@@ -118,6 +118,10 @@ class LaneDirectory:
     def suspensions(self) -> list[tuple[Lane, Instant]]:
         """Return the suspended lanes and until when."""
         return [(lane, until) for until, lane in self._suspended.values()]
+
+    def lanes_to(self, domain: str) -> list[Lane]:
+        """Return the lanes to a domain that have claimable mail."""
+        return list({self.table.lane_id(slot): self.table.lane(slot) for slot in self.table.slots_to(domain)}.values())
 
     def strike(self, lane: LaneId) -> int:
         """Count a refusal of us; return how many came before it since the lane last took mail."""
@@ -159,8 +163,8 @@ class LaneDirectory:
         for key, count in got.items():
             self._in_hand[key] = self._in_hand.get(key, 0) + count
         for quota in quotas:
-            slot = self._table.find(quota.lane, quota.priority)
-            if slot is not None and self._table.place[slot] == Place.TAKEN:
+            slot = self.table.find(quota.lane, quota.priority)
+            if slot is not None and self.table.place[slot] == Place.TAKEN:
                 self._put_back(slot, got.get((quota.lane, quota.priority), 0), quota, claim, now)
 
     def learn_failure(self, quotas: Sequence[Quota], *, now: Instant) -> None:
@@ -175,16 +179,16 @@ class LaneDirectory:
             self._in_hand[key] = left
         else:
             self._in_hand.pop(key, None)
-        slot = self._table.find(*key)
-        if slot is not None and self._table.place[slot] == Place.PARKED:
+        slot = self.table.find(*key)
+        if slot is not None and self.table.place[slot] == Place.PARKED:
             self._make_ready(slot)
 
     def in_hand(self, lane: LaneId, priority: Priority) -> int:
         return self._in_hand.get((lane, priority), 0)
 
-    def next_wake(self, now: Instant) -> Instant | None:
+    def next_wake(self, now: Instant, *, with_ready: bool = True) -> Instant | None:
         """Return when to pick again if nothing else happens: `now` if some entry is ready, None if nothing waits."""
-        if any(self._rings.values()):
+        if with_ready and any(self._rings.values()):
             return now
         self._skip_stale()
         times = [Instant(self._heap[0] >> _SLOT_BITS)] if self._heap else []
@@ -196,20 +200,20 @@ class LaneDirectory:
     def _learn_due(self, lane: Lane, priority: Priority, due: Instant, count: int, now: Instant) -> None:
         if lane.stream in self._closed:
             return
-        slot = self._table.find(lane.id, priority)
+        slot = self.table.find(lane.id, priority)
         if slot is None:
-            self._arrange(self._table.insert(lane, priority, due=due, count=count), due, now)
+            self._arrange(self.table.insert(lane, priority, due=due, count=count), due, now)
             return
-        self._table.count[slot] = min(self._table.count[slot] + count, 1 << 30)
-        place = self._table.place[slot]
+        self.table.count[slot] = min(self.table.count[slot] + count, 1 << 30)
+        place = self.table.place[slot]
         if place == Place.TAKEN:
             self._news[slot] = min(due, self._news.get(slot, due))
-        elif place == Place.WAITING and due < self._table.due[slot]:
+        elif place == Place.WAITING and due < self.table.due[slot]:
             self._arrange(slot, due, now)
 
     def _put_back(self, slot: int, got: int, quota: Quota, claim: Claim, now: Instant) -> None:
         """Place an entry after its claim."""
-        table = self._table
+        table = self.table
         news = self._news.pop(slot, None)
         key = (quota.lane, quota.priority)
         table.count[slot] = table.count[slot] - got if table.count[slot] > got else _MANY
@@ -250,16 +254,16 @@ class LaneDirectory:
         self, slot: int, most: int, turn: int, room: Callable[[Lane, Priority], int], now: Instant
     ) -> Quota | None:
         """Return the quota of one entry, or put it aside where it cannot go now."""
-        lane, priority = self._table.lane(slot), self._table.priority(slot)
+        lane, priority = self.table.lane(slot), self.table.priority(slot)
         if lane.id in self._suspended:
             self._wait(slot, self._suspended[lane.id][0])
             return None
         # One more than we know of: a lane that gives less tells when it is due next, and needs no second, empty claim.
-        limit = min(room(lane, priority), self._table.count[slot] + 1, most, turn)
+        limit = min(room(lane, priority), self.table.count[slot] + 1, most, turn)
         if limit <= 0:
             self._park(slot, now)
             return None
-        self._table.place[slot] = Place.TAKEN
+        self.table.place[slot] = Place.TAKEN
         return Quota(lane=lane.id, priority=priority, limit=limit)
 
     def _wake(self, now: Instant) -> None:
@@ -272,29 +276,30 @@ class LaneDirectory:
     def _reopen(self, lane: LaneId, now: Instant) -> None:
         """Let the lane's entries wait no longer than to now."""
         for priority in Priority:
-            slot = self._table.find(lane, priority)
-            if slot is not None and self._table.place[slot] in (Place.WAITING, Place.PARKED):
+            slot = self.table.find(lane, priority)
+            if slot is not None and self.table.place[slot] in (Place.WAITING, Place.PARKED):
                 self._arrange(slot, now, now)
 
     def _arrange(self, slot: int, due: Instant, now: Instant) -> None:
         if due <= now:
+            self.table.due[slot] = due
             self._make_ready(slot)
         else:
             self._wait(slot, due)
 
     def _make_ready(self, slot: int) -> None:
-        stream = self._table.stream(slot)
+        stream = self.table.stream(slot)
         if stream in self._closed:
             self._forget(slot)
             return
         self._leave(slot)
-        self._table.place[slot] = Place.READY
-        rings = self._rings[self._table.priority(slot)]
+        self.table.place[slot] = Place.READY
+        rings = self._rings[self.table.priority(slot)]
         rings.setdefault(stream, deque()).append(slot)
 
     def _wait(self, slot: int, due: Instant, place: Place = Place.WAITING) -> None:
         self._leave(slot)
-        self._table.place[slot], self._table.due[slot] = place, due
+        self.table.place[slot], self.table.due[slot] = place, due
         self._outside_rings += 1
         heapq.heappush(self._heap, due << _SLOT_BITS | slot)
         if len(self._heap) > 2 * self._outside_rings + _MANY:
@@ -308,7 +313,7 @@ class LaneDirectory:
 
     def _leave(self, slot: int) -> None:
         """Take the entry out of where it waits; its heap row goes stale."""
-        place = self._table.place[slot]
+        place = self.table.place[slot]
         if place in (Place.WAITING, Place.PARKED):
             self._outside_rings -= 1
             self._parked -= place == Place.PARKED
@@ -316,12 +321,12 @@ class LaneDirectory:
     def _forget(self, slot: int) -> None:
         self._leave(slot)
         self._news.pop(slot, None)
-        self._table.remove(slot)
+        self.table.remove(slot)
 
     def _is_live(self, row: int) -> bool:
         slot = row & ((1 << _SLOT_BITS) - 1)
-        place = self._table.place[slot]
-        return self._table.due[slot] == row >> _SLOT_BITS and place in (Place.WAITING, Place.PARKED)
+        place = self.table.place[slot]
+        return self.table.due[slot] == row >> _SLOT_BITS and place in (Place.WAITING, Place.PARKED)
 
     def _skip_stale(self) -> None:
         while self._heap and not self._is_live(self._heap[0]):

@@ -1,32 +1,271 @@
-"""The queue manager: claims due mail by quota, hands it to the Deliver port, settles what comes back."""
+"""The queue manager: which deliveries are in hand.
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+Owns the round from due mail to the Deliver port and back: pick lanes, claim, hand over, take in what ended; and
+following what other processes change. Not whose turn it is (queue.lanes), what becomes of one delivery (queue.hand)
+nor how much a destination takes (the Deliver port).
 
-from tierii_mta.queue.delivery import Delivery, Lane, Outcome, Priority
+1. `run` fills the directory (`QueueStore.loads`) and starts two loops: `_claim_loop` and `_watch_loop`.
+2. `_round`: `LaneDirectory.pick` asks `Deliver.room` and names quotas; `QueueStore.claim` takes the rows; each goes
+   to `Hand.take`. High priority is picked first, and bulk leaves it a reserved share of the hand.
+3. `_ended`: a settled delivery frees room, tells the directory of its retry, and wakes the claim loop. A refusal of us
+   suspends the lane (`_suspend`); `_announce_resumed` opens it again.
+4. `_watch_loop` reads the change log every 250 ms: new mail, paused streams, suspended lanes.
+5. `drain` stops claiming, returns what is queued, and lets what is active finish up to a deadline.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tierii_mta.clock import Clock, Instant, elapsed, later
+from tierii_mta.errors import TieriiError, Unavailable
+from tierii_mta.queue.alarm import Alarm
+from tierii_mta.queue.committer import Committer
+from tierii_mta.queue.delivery import Deferred, Delivered, Lane, LaneId, Priority, Returned, State, StreamId
+from tierii_mta.queue.hand import Deliver, Ending, Hand
+from tierii_mta.queue.lanes import LaneDirectory
+from tierii_mta.queue.settlement import Settlement, resume, suspend_by_hand
+from tierii_mta.queue.store import Change, ChangeKind, LaneLoad, QueueStore, SuspendLane
+
+__all__ = ["Deliver", "ManagerLimits", "QueueManager"]
+
+_PACE_S = 0.005  # between claims that brought little, so that they bring more
+_SICK_S = 1.0
+_RETURNED = timedelta(milliseconds=250)  # before a lane that returned its mail is looked at again
+
+_log = logging.getLogger(__name__)
 
 
-class Deliver(Protocol):
-    """The way out, as the queue sees it; `outbound` implements it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerLimits:
+    """Bounds of the hand."""
 
-    def room(self, lane: Lane, priority: Priority) -> int:
-        """Return how many more deliveries of the lane may be handed over now, counting those handed over already.
+    in_hand: int = 1_000
+    reserved_high: int = 100  # of `in_hand`, for high priority alone
+    claim_rows: int = 500  # in one trip to the database
+    poll: timedelta = timedelta(milliseconds=250)  # of the change log
 
-        Asked just before a claim, for every lane that has due mail, so it must be quick and never block. 0 means not
-        now: the manager asks again after a short while, or when a delivery of the lane ends. It should count a short
-        queue ahead of the connections it has (else every finished delivery costs a claim of its own), and none for a
-        destination that is shut. When many lanes share a site the answers add up: what came too much is `Returned`
-        with its `due`. Ask with `Priority.HIGH` may find room where bulk finds none.
-        """
 
-    async def deliver(self, delivery: Delivery, activate: Callable[[], Awaitable[bool]]) -> Outcome:
-        """Make one attempt and return what it ended in, within a bounded time.
+class QueueManager:
+    """Claims, hands over, settles. One per process; `run` once."""
 
-        Awaits `activate()` after everything is ready and before MAIL FROM: it returns True once `active` is durable;
-        on False the delivery is no longer ours, nothing may be sent, and any outcome is ignored. It raises
-        `errors.Unavailable` when the store is sick: let it through, the delivery stays queued. `Delivered` and
-        `InDoubt` are only legal after it. Without `activate` the outcome is `Deferred`, `Failed` or `Returned`.
+    def __init__(
+        self,
+        *,
+        store: QueueStore,
+        committer: Committer,
+        directory: LaneDirectory,
+        deliver: Deliver,
+        settlement: Settlement,
+        clock: Clock,
+        limits: ManagerLimits | None = None,
+        observe: Callable[[Ending], None] | None = None,
+    ) -> None:
+        self._store, self._committer, self._directory, self._clock = store, committer, directory, clock
+        self._deliver, self._settlement, self._observe = deliver, settlement, observe
+        self._limits = limits or ManagerLimits()
+        self.hand = Hand(
+            deliver=deliver, committer=committer, settlement=settlement, clock=clock, on_ending=self._ended
+        )
+        self._alarm = Alarm(clock)
+        self._drain_for: timedelta | None = None
+        self._over = asyncio.Event()
+        self._cursor = 0
+        self._group: asyncio.TaskGroup | None = None
 
-        Cancelled only before `activate()` was called (drain: the delivery goes back to pending), or at a hard stop,
-        which counts as a crash. Any other exception is a fault of ours: logged, counted, and retried later.
-        """
+    async def run(self) -> None:
+        """Deliver until `drain` is called. Cancelling it is a hard stop: what is in hand stays there, unsettled."""
+        try:
+            self._cursor = await self._store.last_change()
+            await self._load(None)
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                watch = group.create_task(self._watch_loop())
+                await self._claim_loop(group)
+                watch.cancel()
+                await self._empty_hand()
+        finally:
+            self._group = None
+            self._over.set()
+
+    async def drain(self, within: timedelta) -> None:
+        """Stop claiming, return what is queued, give what is active its time; returns when `run` is over."""
+        self._drain_for = within
+        self._alarm.ring()
+        await self._over.wait()
+
+    def learn(self, loads: Iterable[LaneLoad]) -> None:
+        """Take in mail that this process has accepted (`Accepted.loads`)."""
+        now = self._clock.now()
+        for load in loads:
+            self._directory.add(load, now=now)
+        self._alarm.ring()
+
+    async def suspend_domain(self, domain: str, until: Instant, reason: str) -> int:
+        """Suspend the known lanes to a domain, on the operator's word; return how many."""
+        lanes = self._directory.lanes_to(domain)
+        for lane in lanes:
+            self._directory.suspend(lane, until)
+            self.hand.recall("lane suspended", lane=lane.id)
+            await self._committer.submit(suspend_by_hand(lane, until, reason, self.hand.moment()))
+        return len(lanes)
+
+    async def release_domain(self, domain: str) -> int:
+        """Open the suspended lanes to a domain; return how many."""
+        lanes = [lane for lane, _ in self._directory.suspensions() if lane.domain == domain]
+        for lane in lanes:  # first in the store, else a claim would still find it suspended
+            await self._committer.submit(resume(lane, self.hand.moment()))
+            self._directory.release(lane.id, now=self._clock.now())
+        self._alarm.ring()
+        return len(lanes)
+
+    # -- claiming -----------------------------------------------------------------------------------------------
+
+    async def _claim_loop(self, group: asyncio.TaskGroup) -> None:
+        while self._drain_for is None:
+            wait = await self._round(group)
+            if wait is None or wait > 0:
+                await self._alarm.wait(wait)
+
+    async def _round(self, group: asyncio.TaskGroup) -> float | None:
+        """Claim once. Return for how many seconds nothing is to do, None for as long as nobody rings."""
+        if self._committer.is_sick:
+            return _SICK_S
+        now = self._clock.now()
+        self._announce_resumed(now)
+        budget = self._budget()
+        limit = self._limits.claim_rows
+        quotas = self._directory.pick(now, room=self._deliver.room, budget=budget, limit=limit)
+        if not quotas:
+            return self._idle_time(now, budget)
+        try:
+            claim = await self._store.claim(quotas, epoch=self._settlement.epoch, now=now)
+        except Unavailable as failure:
+            self._directory.learn_failure(quotas, now=now)
+            self._committer.report_sick(failure)
+            return _SICK_S
+        self._directory.learn(quotas, claim, now=self._clock.now())
+        for delivery in claim.deliveries:
+            is_shut = self._directory.is_suspended(delivery.lane.id)  # while the claim ran
+            self.hand.take(delivery, group, recalled="lane suspended" if is_shut else None)
+        # The attempts start, and say how much room is left, before anybody is asked again.
+        await self._clock.sleep(0 if len(claim.deliveries) * 2 >= limit else _PACE_S)
+        return 0
+
+    def _budget(self) -> dict[Priority, int]:
+        limits, hand = self._limits, self.hand
+        free = limits.in_hand - len(hand)
+        bulk = len(hand) - hand.count(Priority.HIGH)
+        for_bulk = min(free, limits.in_hand - limits.reserved_high - bulk)
+        return {Priority.HIGH: free, Priority.NORMAL: for_bulk, Priority.LOW: for_bulk}
+
+    def _idle_time(self, now: Instant, budget: dict[Priority, int]) -> float | None:
+        """Return the time to the next due lane; ready ones count unless the hand is full and only an ending helps."""
+        wake = self._directory.next_wake(now, with_ready=budget[Priority.LOW] > 0)
+        return None if wake is None else max(elapsed(now, wake).total_seconds(), _PACE_S)
+
+    async def _empty_hand(self) -> None:
+        self.hand.recall("drain")
+        within = self._drain_for or timedelta(0)
+        if not await self.hand.wait_empty(within.total_seconds()):
+            count = self.hand.abandon()
+            _log.warning("%d deliveries were still active at the end of the drain; they count as in doubt", count)
+
+    # -- what ended ---------------------------------------------------------------------------------------------
+
+    def _ended(self, ending: Ending) -> None:
+        delivery, settle, now = ending.delivery, ending.settle, self._clock.now()
+        self._directory.ended(delivery, now=now)
+        if settle is not None and settle.to_state in (State.RETRY, State.PENDING):
+            due = settle.due if settle.due is not None else now
+            if isinstance(ending.outcome, Returned) and due <= now:
+                due = later(now, _RETURNED)
+            self._directory.note(delivery.lane, delivery.priority, due, now=now)
+        match ending.outcome:
+            case Delivered():
+                self._directory.clear_strikes(delivery.lane.id)
+            case Deferred(is_blocked=True):
+                self._suspend(delivery.lane, ending.outcome)
+        if self._observe is not None:
+            self._observe(ending)
+        self._alarm.ring()
+
+    def _suspend(self, lane: Lane, refusal: Deferred) -> None:
+        """Suspend a lane that refuses us: once, though several of its deliveries were refused together."""
+        if self._directory.is_suspended(lane.id):
+            return
+        strikes = self._directory.strike(lane.id)
+        operation = self._settlement.suspend(lane, refusal.attempt, strikes=strikes, moment=self.hand.moment())
+        if operation.until is not None:
+            self._directory.suspend(lane, operation.until)
+            self.hand.recall("lane suspended", lane=lane.id)
+        _log.warning("the lane to %s is suspended: %s", lane.domain, operation.reason)
+        self._write(operation)
+
+    def _announce_resumed(self, now: Instant) -> None:
+        for lane in self._directory.resumed(now):
+            _log.info("the lane to %s is open again", lane.domain)
+            self._write(resume(lane, self.hand.moment()))
+
+    def _write(self, operation: SuspendLane) -> None:
+        """Commit a lane's change beside the mail. If that fails, the lane is as we hold it until the next start."""
+        if self._group is not None:
+            self._group.create_task(self._write_lane(operation))
+
+    async def _write_lane(self, operation: SuspendLane) -> None:
+        try:
+            await self._committer.submit(operation)
+        except TieriiError as failure:
+            _log.warning("the suspension of lane %d could not be written: %s", operation.lane, failure)
+
+    # -- what others changed ------------------------------------------------------------------------------------
+
+    async def _watch_loop(self) -> None:
+        while True:
+            await self._clock.sleep(self._limits.poll.total_seconds())
+            try:
+                changes = await self._store.changes(self._cursor)
+                if changes:
+                    await self._follow(changes)
+            except Unavailable as failure:
+                _log.warning("the change log cannot be read now: %s", failure)
+
+    async def _follow(self, changes: Iterable[Change]) -> None:
+        cursor = self._cursor
+        streams: dict[StreamId, bool] = {}  # → whether its lanes are read anew
+        lanes: set[LaneId] = set()
+        for change in changes:
+            cursor = max(cursor, change.seq)
+            if change.kind is ChangeKind.LANE and change.lane is not None:
+                lanes.add(change.lane)
+            elif change.kind in (ChangeKind.MAIL, ChangeKind.STREAM) and change.stream is not None:
+                streams[change.stream] = streams.get(change.stream, False) or change.kind is ChangeKind.STREAM
+        for stream, is_anew in streams.items():
+            if is_anew:
+                await self._drop(stream)
+            await self._load(stream)
+        for lane in lanes:
+            await self._load_lane(lane)
+        self._cursor = cursor  # only now: what could not be read is read again
+        self._alarm.ring()
+
+    async def _drop(self, stream: StreamId) -> None:
+        """Let a stream's lanes leave the directory; those of a paused one do not come back with its loads."""
+        self._directory.close_stream(stream)
+        while self._directory.sweep():
+            await self._clock.sleep(0)
+        self._directory.open_stream(stream)
+
+    async def _load(self, stream: StreamId | None) -> None:
+        async for load in self._store.loads(stream):
+            self._directory.add(load, now=self._clock.now())
+
+    async def _load_lane(self, lane: LaneId) -> None:
+        is_suspended = False
+        async for load in self._store.loads(lane=lane):
+            is_suspended = load.suspended_until is not None
+            self._directory.add(load, now=self._clock.now())
+        if not is_suspended:
+            self._directory.release(lane, now=self._clock.now())

@@ -273,8 +273,17 @@ class QueueStore(Protocol):
         Return how many ended; call again while it is `limit`.
         """
 
-    async def purge(self, *, deliveries_before: Instant, events_before: Instant, limit: int = 2000) -> int:
-        """One page of retention: delete final rows and old events; return how many went. Campaign ids stay taken."""
+    async def purge(
+        self,
+        *,
+        deliveries_before: Instant,
+        events_before: Instant,
+        bodies_before: Instant | None = None,
+        limit: int = 2000,
+    ) -> int:
+        """One page of retention: delete final rows, old events, and bodies of older messages that nobody waits for;
+        return how many went. Campaign ids stay taken.
+        """
 
     async def finish_streams(self, now: Instant) -> Sequence[str]:
         """End campaigns that have no open delivery left: running → completed, draining → completed | cancelled.

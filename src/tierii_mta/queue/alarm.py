@@ -1,0 +1,43 @@
+"""An alarm: wait for a while, or until somebody rings.
+
+Owns how the queue's loops sleep, so that each has one place where it waits and can be woken; rings are not counted.
+Touches the loop it is made in, and the clock.
+"""
+
+import asyncio
+
+from tierii_mta.clock import Clock
+
+
+class Alarm:
+    """Wakes one waiting task."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._is_rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        """Wake who waits; if nobody does, the next `wait` returns at once."""
+        self._is_rung = True
+        self._wake()
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Return True when rung, or False when `seconds` (None: any time) went by first."""
+        if not self._is_rung:
+            self._waiter = asyncio.get_running_loop().create_future()
+            sleeper = None if seconds is None else asyncio.ensure_future(self._clock.sleep(seconds))
+            if sleeper is not None:
+                sleeper.add_done_callback(lambda _: self._wake())
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                if sleeper is not None:
+                    sleeper.cancel()
+        was_rung, self._is_rung = self._is_rung, False
+        return was_rung
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,113 @@
+"""The only door in for stored messages: submission, HTTP and `send` pass here.
+
+Owns how a message becomes one durable `Accept`: body parts, persons, lanes, deadline, events. When `accept` returns,
+the message is kept; when it raises, the sender keeps it. Not who may send nor how large a message may be (the caller's
+rules), nor campaign rows, which are loaded in bulk (campaigns.store).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tierii_mta.clock import Clock, Instant, sortable_id
+from tierii_mta.events import Event, EventType
+from tierii_mta.mail.address import Address
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.mail.tokens import TokenCodec
+from tierii_mta.queue.committer import Committer
+from tierii_mta.queue.delivery import Priority
+from tierii_mta.queue.schedule import RetrySchedule
+from tierii_mta.queue.store import Accept, Accepted, LaneLoad, NewDelivery
+
+PART_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A message to be accepted, checked by whoever took it."""
+
+    stream: str  # whose queue: "send", "user:shop"
+    reverse_path: Address | None  # None: the null sender
+    recipients: Sequence[Address]  # one delivery per person; the same one twice is one
+    content: bytes | Iterable[bytes]  # CR LF line ends, unsigned; read once
+    message_id: str  # with angle brackets
+    priority: Priority = Priority.HIGH
+    is_marketing: bool = False
+    idempotency_key: str | None = None
+
+
+class Intake:
+    """Accepts stored messages through the committer."""
+
+    def __init__(
+        self,
+        *,
+        committer: Committer,
+        codec: TokenCodec,
+        schedule: RetrySchedule,
+        clock: Clock,
+        on_accepted: Callable[[Sequence[LaneLoad]], None] | None = None,
+    ) -> None:
+        """`on_accepted` tells the queue manager of this process, if it has one, what became claimable."""
+        self._committer, self._codec, self._schedule, self._clock = committer, codec, schedule, clock
+        self._on_accepted = on_accepted
+
+    async def accept(self, submission: Submission) -> Accepted:
+        """Keep the message durably and return its deliveries, in the order of the recipients' first mention.
+
+        A repeated idempotency key answers with the first message, `is_repeat`. Raises `Unavailable` (the sender keeps
+        the message and may try again), `StatementFailed`, or ValueError for a message without recipients.
+        """
+        if not submission.recipients:
+            raise ValueError("a message needs a recipient")
+        result = await self._committer.submit(self._operation(submission, self._clock.now()))
+        if not isinstance(result, Accepted):
+            raise TypeError(f"the store answered an Accept with {result!r}")
+        if self._on_accepted is not None and result.loads:
+            self._on_accepted(result.loads)
+        return result
+
+    def _operation(self, submission: Submission, now: Instant) -> Accept:
+        persons: dict[PersonKey, Address] = {}
+        for address in submission.recipients:
+            persons.setdefault(self._codec.person_key(address), address)
+        deliveries = [
+            NewDelivery(recipient=str(address), recipient_key=key, domain=address.domain)
+            for key, address in persons.items()
+        ]
+        return Accept(
+            stream=submission.stream,
+            priority=submission.priority,
+            reverse_path=str(submission.reverse_path) if submission.reverse_path is not None else "",
+            message_id=submission.message_id,
+            parts=tuple(split_content(submission.content)),
+            deliveries=deliveries,
+            accepted_at=now,
+            expires_at=self._schedule.expires_at(now),
+            is_marketing=submission.is_marketing,
+            idempotency_key=submission.idempotency_key,
+            events=[self._queued(one, submission.message_id, now) for one in deliveries],
+        )
+
+    def _queued(self, new: NewDelivery, message_id: str, now: Instant) -> Event:
+        return Event(
+            id=sortable_id("evt", self._clock),
+            type=EventType.QUEUED,
+            at=now,
+            message_id=message_id,
+            recipient=new.recipient,
+        )
+
+
+def split_content(content: bytes | Iterable[bytes]) -> Iterable[bytes]:
+    """Yield the message in parts of `PART_BYTES`, the last one shorter, however it comes in."""
+    if isinstance(content, bytes):
+        yield from (content[start : start + PART_BYTES] for start in range(0, len(content), PART_BYTES))
+        return
+    pending = bytearray()
+    for piece in content:
+        pending += piece
+        while len(pending) >= PART_BYTES:
+            yield bytes(pending[:PART_BYTES])
+            del pending[:PART_BYTES]
+    if pending:
+        yield bytes(pending)

@@ -1,0 +1,123 @@
+"""The janitor: what must be done to the queue from time to time, whoever sends.
+
+Owns when each duty runs; what it does to the rows is the store's. A store that cannot be used now is logged and tried
+again at the next turn; any other failure ends the janitor, and with it the process.
+
+| duty | how often |
+|---|---|
+| `heartbeat` | every 15 s: others see that this owner lives |
+| `free_dead` | at start (`prepare`, before the manager runs), then every minute |
+| `expire` | at start, then every minute: age, over every state that is not final |
+| `purge` | every 10 minutes: retention, in pages |
+| `finish_streams` | every second: campaigns without open deliveries end, cancelled ones are swept |
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tierii_mta.clock import Clock, later
+from tierii_mta.errors import Unavailable
+from tierii_mta.queue.delivery import Epoch
+from tierii_mta.queue.store import QueueStore
+
+_PAGE = 1_000
+_PURGE_PAGE = 2_000
+_BREATH_S = 0.05  # between pages, so that mail comes first
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long what is over is kept (`retention`)."""
+
+    events: timedelta = timedelta(days=90)
+    deliveries: timedelta = timedelta(days=400)
+    bodies: timedelta = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Duty:
+    name: str
+    every: timedelta
+    work: Callable[[], Awaitable[None]]
+
+
+class Janitor:
+    """Runs the duties, each in a loop of its own."""
+
+    def __init__(
+        self,
+        *,
+        store: QueueStore,
+        clock: Clock,
+        epoch: Epoch,
+        retention: Retention,
+        grace: timedelta = timedelta(minutes=5),
+    ) -> None:
+        """`grace` is the time a last attempt, due at the deadline, has before the age sweep takes its row."""
+        self._store, self._clock, self._epoch = store, clock, epoch
+        self._retention, self._grace = retention, grace
+
+    async def prepare(self) -> None:
+        """Free what earlier owners left in hand and end what is too old; run it before anything is claimed."""
+        await self.free_dead()
+        await self.expire()
+
+    async def run(self) -> None:
+        """Do every duty at its times until cancelled."""
+        duties = (
+            _Duty(name="heartbeat", every=timedelta(seconds=15), work=self.heartbeat),
+            _Duty(name="free_dead", every=timedelta(minutes=1), work=self.free_dead),
+            _Duty(name="expire", every=timedelta(minutes=1), work=self.expire),
+            _Duty(name="purge", every=timedelta(minutes=10), work=self.purge),
+            _Duty(name="finish_streams", every=timedelta(seconds=1), work=self.finish_streams),
+        )
+        async with asyncio.TaskGroup() as group:
+            for duty in duties:
+                group.create_task(self._repeat(duty), name=f"janitor.{duty.name}")
+
+    async def heartbeat(self) -> None:
+        """Say that this process lives."""
+        await self._store.heartbeat(self._epoch, self._clock.now())
+
+    async def free_dead(self) -> None:
+        """Put back what the owners that are gone had in hand."""
+        queued, active = await self._store.free_dead(self._epoch, self._clock.now())
+        if queued or active:
+            _log.warning("a process ended without a clean stop: %d deliveries go on, %d are in doubt", queued, active)
+
+    async def expire(self) -> None:
+        """End what is too old, page by page."""
+        while await self._store.expire(self._clock.now(), grace=self._grace, limit=_PAGE) >= _PAGE:
+            await self._clock.sleep(_BREATH_S)
+
+    async def purge(self) -> None:
+        """Delete what retention no longer keeps, page by page."""
+        now = self._clock.now()
+        while (
+            await self._store.purge(
+                deliveries_before=later(now, -self._retention.deliveries),
+                events_before=later(now, -self._retention.events),
+                bodies_before=later(now, -self._retention.bodies),
+                limit=_PURGE_PAGE,
+            )
+            >= _PURGE_PAGE
+        ):
+            await self._clock.sleep(_BREATH_S)
+
+    async def finish_streams(self) -> None:
+        """End campaigns that are through."""
+        for campaign in await self._store.finish_streams(self._clock.now()):
+            _log.info("campaign %s has ended", campaign)
+
+    async def _repeat(self, duty: _Duty) -> None:
+        while True:
+            await self._clock.sleep(duty.every.total_seconds())
+            try:
+                await duty.work()
+            except Unavailable as failure:
+                _log.warning("%s could not be done and is tried again in %s: %s", duty.name, duty.every, failure)

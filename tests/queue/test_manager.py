@@ -1,0 +1,372 @@
+"""The queue manager on a real SQLite database, with a way out that follows a script."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.queue.plant import (
+    CODEC,
+    MESSAGE,
+    SCHEDULE,
+    Script,
+    addresses,
+    committing,
+    deliver_it,
+    open_database,
+    plant,
+)
+from tests.queue.values import attempt
+from tierii_mta.clock import Instant, later, rfc3339
+from tierii_mta.mail.address import Address
+from tierii_mta.queue.delivery import (
+    Deferred,
+    Delivered,
+    Delivery,
+    Failed,
+    FailureReason,
+    Outcome,
+    Priority,
+    Returned,
+    State,
+)
+from tierii_mta.queue.intake import Intake, Submission
+from tierii_mta.queue.manager import ManagerLimits
+from tierii_mta.queue.store import SuspendLane
+
+Activate = Callable[[], Awaitable[bool]]
+
+
+class Gate:
+    """Attempts that wait, queued or active, until the test lets them go on."""
+
+    def __init__(self, *, active: bool) -> None:
+        self.active, self.opened, self.waiting = active, asyncio.Event(), 0
+
+    async def __call__(self, delivery: Delivery, activate: Activate) -> Outcome:
+        if self.active:
+            await activate()
+        self.waiting += 1
+        await self.opened.wait()
+        return await deliver_it(delivery, activate) if not self.active else Delivered(attempt=attempt())
+
+
+async def test_accepted_mail_is_delivered_and_completed(tmp_path: Path) -> None:
+    async with plant(tmp_path) as queue:
+        accepted = await queue.accept("ann@one.example", "bob@two.example")
+        await queue.ended(2)
+        assert await queue.states("ann@one.example", "bob@two.example") == [State.COMPLETED] * 2
+        delivered = await queue.events("email.delivered")
+        assert {event.delivery_id for event in delivered} == set(accepted.deliveries)
+        assert b"".join(await queue.database.queue.message_parts(accepted.message)) == MESSAGE
+        assert len(queue.manager.hand) == 0
+
+
+async def test_a_lane_never_has_more_in_hand_than_its_room(tmp_path: Path) -> None:
+    script = Script(rooms={"one.example": 3, "two.example": 7})
+    async with plant(tmp_path, script) as queue:
+        await queue.accept(*addresses(40), *addresses(40, "two.example"))
+        await queue.ended(80)
+        assert script.most_inside == {"one.example": 3, "two.example": 7}
+
+
+async def test_the_hand_is_bounded_and_keeps_a_share_for_high_priority(tmp_path: Path) -> None:
+    gate = Gate(active=False)
+    script = Script(acts={"one.example": gate})
+    async with plant(tmp_path, script, limits=ManagerLimits(in_hand=10, reserved_high=4)) as queue:
+        await queue.accept(*addresses(30))
+        await queue.until(lambda: gate.waiting == 6)
+        await queue.accept("high@two.example", stream="shop", priority=Priority.HIGH)
+        await queue.ended(1)
+        assert queue.endings[0].delivery.recipient == "high@two.example"
+        assert len(queue.manager.hand) == 6
+        gate.opened.set()
+        await queue.ended(31)
+        assert gate.waiting == 30
+
+
+async def test_high_priority_overtakes_waiting_bulk(tmp_path: Path) -> None:
+    script = Script(rooms={"one.example": 1})
+    async with plant(tmp_path, script) as queue:
+        await queue.accept(*addresses(20))
+        await queue.until(lambda: len(script.handed) >= 3)
+        seen = len(script.handed)
+        await queue.accept("high@one.example", stream="shop", priority=Priority.HIGH)
+        await queue.ended(21)
+        position = [one.recipient for one in script.handed].index("high@one.example")
+        assert position <= seen + 3
+
+
+async def test_a_slow_destination_delays_nobody_else(tmp_path: Path) -> None:
+    gate = Gate(active=True)
+    script = Script(acts={"slow.example": gate}, rooms={"slow.example": 5})
+    async with plant(tmp_path, script) as queue:
+        await queue.accept(*addresses(50, "slow.example"))
+        await queue.accept(*addresses(50))
+        await queue.ended(50)
+        assert {ending.delivery.lane.domain for ending in queue.endings} == {"one.example"}
+        gate.opened.set()
+        await queue.ended(100)
+
+
+async def test_a_deferred_delivery_comes_again_at_its_time_and_not_before(tmp_path: Path) -> None:
+    tries: list[Instant] = []
+
+    async def greylist(delivery: Delivery, activate: Activate) -> Outcome:
+        tries.append(queue.clock.now())
+        await activate()
+        if delivery.attempts == 0:
+            return Deferred(attempt=attempt(451, "come back", "4.7.1"))
+        return Delivered(attempt=attempt())
+
+    async with plant(tmp_path, Script(acts={"one.example": greylist})) as queue:
+        await queue.accept("ann@one.example")
+        await queue.ended(1)
+        assert await queue.states("ann@one.example") == [State.RETRY]
+        (deferred,) = await queue.events("email.deferred")
+        queue.clock.advance(timedelta(minutes=4))
+        await queue.until(lambda: len(queue.endings) == 2, step=timedelta(seconds=1))
+        assert await queue.states("ann@one.example") == [State.COMPLETED]
+        assert later(tries[0], timedelta(minutes=5)) <= tries[1]
+        assert deferred.data["next_attempt"] <= rfc3339(tries[1])
+
+
+async def test_a_hard_bounce_keeps_the_next_mail_to_the_person_back(tmp_path: Path) -> None:
+    async def refuse(delivery: Delivery, activate: Activate) -> Outcome:
+        await activate()
+        reply = attempt(550, "no such user", "5.1.1")
+        return Failed(attempt=reply, reason=FailureReason.BOUNCED, suppress=True)
+
+    script = Script(acts={"one.example": refuse})
+    async with plant(tmp_path, script) as queue:
+        await queue.accept("ann@one.example")
+        await queue.ended(1)
+        await queue.accept("ann@one.example")
+        await queue.until(lambda: len(queue.directory) == 0)
+        assert await queue.states("ann@one.example") == [State.SUPPRESSED]
+        assert len(script.handed) == 1
+        kinds = [str(event.type) for event in await queue.events()]
+        assert kinds.count("suppression.created") == kinds.count("email.bounced") == 1
+
+
+async def test_a_lane_that_refuses_us_is_suspended_once_and_opens_again(tmp_path: Path) -> None:
+    is_listed = True
+
+    async def listed(delivery: Delivery, activate: Activate) -> Outcome:
+        await activate()
+        if is_listed:
+            return Deferred(attempt=attempt(554, "listed", "5.7.1", reply_class="SpamBlock"), is_blocked=True)
+        return Delivered(attempt=attempt())
+
+    script = Script(acts={"one.example": listed}, rooms={"one.example": 4})
+    async with plant(tmp_path, script) as queue:
+        await queue.accept(*addresses(20))
+        await queue.ended(4)
+        await queue.until(lambda: len(queue.manager.hand) == 0)
+        handed = len(script.handed)
+        assert handed <= 8
+        await queue.accept("late@one.example")
+        await queue.until(
+            lambda: queue.clock.now() > later(queue.endings[0].delivery.accepted_at, timedelta(minutes=20)),
+            step=timedelta(seconds=10),
+        )
+        assert len(script.handed) == handed
+        assert len(await queue.events("lane.suspended")) == 1
+        is_listed = False
+        await queue.until(
+            lambda: sum(isinstance(one.outcome, Delivered) for one in queue.endings) == 21, step=timedelta(seconds=10)
+        )
+        assert Counter(await queue.states(*addresses(20), "late@one.example")) == {State.COMPLETED: 21}
+        assert len(await queue.events("lane.resumed")) == 1
+
+
+async def test_a_suspension_outlives_the_process(tmp_path: Path) -> None:
+    async def listed(delivery: Delivery, activate: Activate) -> Outcome:
+        await activate()
+        return Deferred(attempt=attempt(554, "listed", "5.7.1"), is_blocked=True)
+
+    script = Script(acts={"one.example": listed}, rooms={"one.example": 1})
+    async with plant(tmp_path, script) as queue:
+        await queue.accept(*addresses(3))
+        await queue.ended(1)
+        await queue.until(lambda: queue.directory.is_suspended(script.handed[0].lane.id))
+        await queue.drain()
+    later_script = Script()
+    async with plant(tmp_path, later_script, clock=queue.clock) as queue:
+        await queue.accept("ann@two.example")
+        await queue.ended(1)
+        assert [one.recipient for one in later_script.handed] == ["ann@two.example"]
+        await queue.manager.release_domain("one.example")
+        await queue.until(lambda: len(queue.endings) >= 3)
+
+
+async def test_a_returned_delivery_counts_no_attempt(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    async def throttled(delivery: Delivery, activate: Activate) -> Outcome:
+        seen.append(delivery.attempts)
+        if len(seen) < 4:
+            return Returned(why="rate", due=later(queue.clock.now(), timedelta(seconds=2)) if len(seen) < 3 else None)
+        return await deliver_it(delivery, activate)
+
+    async with plant(tmp_path, Script(acts={"one.example": throttled})) as queue:
+        await queue.accept("ann@one.example")
+        await queue.ended(4)
+        assert seen == [0, 0, 0, 0]
+        assert [str(event.type) for event in await queue.events()] == ["email.queued", "email.delivered"]
+
+
+@pytest.mark.parametrize("is_active", [False, True])
+async def test_a_fault_of_the_port_is_logged_and_the_mail_tried_again(
+    tmp_path: Path, is_active: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(delivery: Delivery, activate: Activate) -> Outcome:
+        if delivery.attempts:
+            return await deliver_it(delivery, activate)
+        if is_active:
+            await activate()
+        raise KeyError("a fault of ours")
+
+    async with plant(tmp_path, Script(acts={"one.example": broken})) as queue:
+        await queue.accept("ann@one.example")
+        await queue.ended(1)
+        assert queue.manager.hand.crashes == 1
+        assert "broke off" in caplog.text
+        assert await queue.states("ann@one.example") == [State.RETRY]
+        doubts = await queue.events("email.in_doubt")
+        assert [event.data["cause"] for event in doubts] == (["crash"] if is_active else [])
+        await queue.until(lambda: len(queue.endings) == 2, step=timedelta(seconds=5))
+        assert await queue.states("ann@one.example") == [State.COMPLETED]
+
+
+async def test_a_port_that_delivers_without_activation_is_a_fault_and_not_a_delivery(tmp_path: Path) -> None:
+    async def unannounced(delivery: Delivery, activate: Activate) -> Outcome:
+        return Delivered(attempt=attempt())
+
+    async with plant(tmp_path, Script(acts={"one.example": unannounced})) as queue:
+        await queue.accept("ann@one.example")
+        await queue.ended(1)
+        assert queue.manager.hand.crashes == 1
+        assert await queue.states("ann@one.example") == [State.RETRY]
+
+
+async def test_a_drain_lets_the_active_finish_and_returns_the_rest(tmp_path: Path) -> None:
+    active, queued = Gate(active=True), Gate(active=False)
+    script = Script(acts={"active.example": active, "queued.example": queued})
+    async with plant(tmp_path, script) as queue:
+        await queue.accept(*addresses(3, "active.example"), *addresses(4, "queued.example"))
+        await queue.until(lambda: active.waiting == 3 and queued.waiting == 4)
+        draining = asyncio.create_task(queue.manager.drain(timedelta(minutes=5)))
+        await queue.until(lambda: len(queue.manager.hand) == 3)
+        await queue.accept("new@other.example")
+        active.opened.set()
+        await queue.until_done(draining)
+        await queue.running
+        assert await queue.states(*addresses(3, "active.example")) == [State.COMPLETED] * 3
+        assert await queue.states(*addresses(4, "queued.example"), "new@other.example") == [State.PENDING] * 5
+        assert await queue.events("email.deferred", "email.in_doubt") == []
+
+
+async def test_a_drain_that_comes_right_after_a_claim_returns_what_had_not_begun(tmp_path: Path) -> None:
+    gate = Gate(active=False)
+    async with plant(tmp_path, Script(acts={"one.example": gate})) as queue:
+        await queue.accept(*addresses(50))
+        await queue.drain()
+        assert set(await queue.states(*addresses(50))) == {State.PENDING}
+        assert len(queue.manager.hand) == 0
+
+
+async def test_what_outlives_the_drain_is_in_doubt_at_the_next_start_and_is_sent_again(tmp_path: Path) -> None:
+    gate = Gate(active=True)
+    async with plant(tmp_path, Script(acts={"one.example": gate})) as queue:
+        await queue.accept(*addresses(2))
+        await queue.until(lambda: gate.waiting == 2)
+        await queue.drain(timedelta(seconds=1))
+        assert await queue.states(*addresses(2)) == [State.ACTIVE] * 2
+    async with plant(tmp_path, clock=queue.clock) as queue:
+        await queue.ended(2)
+        assert await queue.states(*addresses(2)) == [State.COMPLETED] * 2
+        assert [event.data["cause"] for event in await queue.events("email.in_doubt")] == ["crash"] * 2
+
+
+async def test_after_a_crash_every_mail_is_delivered_and_only_active_ones_are_in_doubt(tmp_path: Path) -> None:
+    active, queued = Gate(active=True), Gate(active=False)
+    script = Script(acts={"active.example": active, "queued.example": queued})
+    everybody = (*addresses(5, "active.example"), *addresses(7, "queued.example"), *addresses(30, "plain.example"))
+    async with plant(tmp_path, script, limits=ManagerLimits(in_hand=20, reserved_high=1)) as queue:
+        await queue.accept(*everybody)
+        await queue.until(lambda: active.waiting == 5 and queued.waiting == 7 and len(queue.endings) >= 10)
+        await queue.abandon()
+        done = len(queue.endings)
+    again = Script()
+    async with plant(tmp_path, again, clock=queue.clock) as queue:
+        await queue.ended(len(everybody) - done)
+        assert set(await queue.states(*everybody)) == {State.COMPLETED}
+        doubts = {str(event.recipient) for event in await queue.events("email.in_doubt")}
+        tried_twice = {one.recipient for one in again.handed} & {one.recipient for one in script.handed}
+        assert doubts >= {*addresses(5, "active.example")}
+        assert tried_twice - doubts == {*addresses(7, "queued.example")}  # these were never on the wire
+
+
+async def test_mail_of_another_process_is_found_through_the_change_log(tmp_path: Path) -> None:
+    async with plant(tmp_path) as queue:
+        other = await open_database(tmp_path, queue.clock)
+        async with committing(other, queue.clock) as committer:
+            intake = Intake(committer=committer, codec=CODEC, schedule=SCHEDULE, clock=queue.clock)
+            recipients = [Address.parse("x@one.example"), Address.parse("y@two.example")]
+            await intake.accept(
+                Submission(
+                    stream="send",
+                    reverse_path=None,
+                    recipients=recipients,
+                    content=MESSAGE,
+                    message_id="<m2@a.example>",
+                )
+            )
+        await other.close()
+        await queue.ended(2)
+        assert await queue.states("x@one.example", "y@two.example") == [State.COMPLETED] * 2
+        assert queue.script.handed[0].reverse_path == ""
+
+
+async def test_own_mail_is_delivered_without_waiting_for_the_change_log(tmp_path: Path) -> None:
+    async with plant(tmp_path, limits=ManagerLimits(poll=timedelta(days=1))) as queue:
+        await queue.accept("ann@one.example")
+        await queue.ended(1)
+
+
+async def test_an_operator_suspends_and_releases_a_domain(tmp_path: Path) -> None:
+    script = Script(rooms={"one.example": 0})
+    async with plant(tmp_path, script) as queue:
+        await queue.accept(*addresses(3))
+        until = later(queue.clock.now(), timedelta(hours=2))
+        assert await queue.manager.suspend_domain("one.example", until, "we were asked to") == 1
+        script.rooms["one.example"] = 10
+        await queue.accept("ann@two.example", *addresses(5))
+        await queue.ended(1)
+        await queue.until(lambda: queue.clock.now() > later(until, -timedelta(hours=1)), step=timedelta(minutes=1))
+        assert [one.recipient for one in script.handed] == ["ann@two.example"]
+        assert await queue.manager.release_domain("one.example") == 1
+        await queue.ended(9)
+        kinds = [str(event.type) for event in await queue.events("lane.suspended", "lane.resumed")]
+        assert kinds == ["lane.suspended", "lane.resumed"]
+
+
+async def test_a_lane_suspended_by_another_process_is_left_alone_until_released(tmp_path: Path) -> None:
+    script = Script(rooms={"one.example": 0})
+    async with plant(tmp_path, script) as queue:
+        accepted = await queue.accept(*addresses(2))
+        lane = accepted.loads[0].lane
+        other = await open_database(tmp_path, queue.clock)
+        until = later(queue.clock.now(), timedelta(hours=6))
+        await other.queue.apply([SuspendLane(lane=lane.id, until=until, reason="elsewhere")])
+        await queue.until(lambda: queue.directory.is_suspended(lane.id))
+        script.rooms.clear()
+        await queue.until(lambda: queue.clock.now() > later(until, -timedelta(hours=1)), step=timedelta(minutes=1))
+        assert script.handed == []
+        await other.queue.apply([SuspendLane(lane=lane.id, until=None)])
+        await other.close()
+        await queue.ended(2)
