@@ -1,0 +1,153 @@
+"""One installation, opened: its settings, secret, database, token codec, and what it sends as.
+
+Owns what every process of ours starts with: the daemon, the web child, a command.  Creates `data_dir`, the secret and
+a missing database.  Not what the daemon adds to it (daemon.assembly).  Touches the file system and the database.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tierii_mta.authentication.dkim import DkimKey
+from tierii_mta.campaigns.sender import Sender, SendingDomain
+from tierii_mta.campaigns.store import CampaignStore
+from tierii_mta.clock import Clock, SystemClock
+from tierii_mta.consent.suppression import SuppressionList
+from tierii_mta.daemon.settings import LoadedSettings, Settings
+from tierii_mta.errors import ConfigurationError
+from tierii_mta.mail.tokens import TokenCodec
+from tierii_mta.queue.committer import Committer
+from tierii_mta.queue.intake import Intake, Submission
+from tierii_mta.queue.schedule import RetrySchedule
+from tierii_mta.queue.store import Accepted, QueueStore
+from tierii_mta.storage.database import Database
+
+_SECRET_OCTETS = 32
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What there is to work with. Made by `open_installation`."""
+
+    loaded: LoadedSettings
+    clock: Clock
+    codec: TokenCodec
+    queue: QueueStore
+    campaigns: CampaignStore
+    suppression: SuppressionList
+
+    @property
+    def settings(self) -> Settings:
+        return self.loaded.settings
+
+    @property
+    def schedule(self) -> RetrySchedule:
+        """When deferred mail is tried again."""
+        retry = self.settings.outbound.retry
+        return RetrySchedule(intervals=tuple(retry.intervals), lifetime=retry.lifetime)
+
+    @cached_property
+    def sender(self) -> Sender:
+        """What we send as; reads every DKIM key, so it raises `ConfigurationError` where one is missing or wrong."""
+        settings = self.settings
+        domains = {
+            name: SendingDomain(
+                name=name,
+                return_path=settings.return_path(name),
+                keys=tuple(DkimKey.load(name, key.selector, Path(key.key)) for key in domain.dkim),
+            )
+            for name, domain in settings.domains.items()
+        }
+        return Sender(
+            domains=domains,
+            public_url=settings.web.base_url,
+            postal_address=settings.compliance.postal_address,
+            lifetime=settings.outbound.retry.lifetime,
+            max_message_bytes=settings.smtp.limits.message_size,
+        )
+
+    async def accept(self, submission: Submission) -> Accepted:
+        """Keep one message durably from a process that runs no queue; the daemon learns of it by a change row."""
+        committer = Committer(self.queue, self.clock)
+        intake = Intake(committer=committer, codec=self.codec, schedule=self.schedule, clock=self.clock)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(committer.run())
+            try:
+                return await intake.accept(submission)
+            finally:
+                committer.close()
+
+
+@asynccontextmanager
+async def open_installation(
+    loaded: LoadedSettings, *, role: str, upgrade: bool = False, clock: Clock | None = None
+) -> AsyncIterator[Installation]:
+    """Open the installation for as long as the block runs; `role` says who we are ("daemon", "web", "cli").
+
+    Raises `ConfigurationError` or `Unavailable`; an older database is only upgraded with `upgrade`.
+    """
+    clock = clock or SystemClock()
+    settings = loaded.settings
+    data_dir = Path(settings.data_dir)
+    _make_data_dir(data_dir)
+    codec = TokenCodec(_secret(settings, data_dir, clock))
+    database = await Database.open(
+        settings.database,
+        data_dir=data_dir,
+        clock=clock,
+        node=f"{socket.gethostname()}/{role}",
+        create=True,
+        upgrade=upgrade,
+    )
+    try:
+        yield Installation(loaded, clock, codec, database.queue, database.campaigns, database.suppression)
+    finally:
+        await database.close()
+
+
+def _make_data_dir(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as cause:
+        raise ConfigurationError(
+            f"cannot be made: {cause.strerror}",
+            where=f"data_dir {data_dir}",
+            remedy="run `tierii-mta init`, or name a folder you may write to with --set data_dir=…",
+        ) from cause
+
+
+def _secret(settings: Settings, data_dir: Path, clock: Clock) -> bytes:
+    """Return the secret; where none is set, the one in data_dir, made once and never overwritten."""
+    if settings.secret is not None:
+        return settings.secret.get_secret_value().encode()
+    path = data_dir / "secret"
+    if not path.exists():
+        draft = data_dir / f".secret.{os.getpid()}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(clock.token(_SECRET_OCTETS).hex().encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)  # fails where another process was first: then its secret is ours
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        _sync_folder(data_dir)
+    try:
+        return path.read_bytes().strip()
+    except OSError as cause:
+        raise ConfigurationError(f"cannot be read: {cause.strerror}", where=str(path)) from cause
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,78 @@
+"""Stored messages at the attempt: the content source of submitted mail.
+
+Owns reading the kept octets and signing them for the author's domain; not how they were composed or taken in
+(queue.intake).  A message of a domain we have no key for goes out unsigned: submission decided that it may.
+Touches the store; signing runs on the caller's threads, because RSA costs more than the event loop should give.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from email.utils import getaddresses
+from typing import Protocol
+
+from tierii_mta.authentication.dkim import DkimKey, sign
+from tierii_mta.clock import Clock
+from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.header import HeaderField, MalformedHeader, parse_header_block
+from tierii_mta.outbound.content import Prepared, RenderFailed
+from tierii_mta.queue.delivery import Delivery, MessageRow
+
+
+class MessageParts(Protocol):
+    """Where the octets are kept."""
+
+    async def message_parts(self, message: MessageRow) -> Sequence[bytes]:
+        """Return a stored message's parts in order."""
+
+
+class StoredContent:
+    """Implements `outbound.content.ContentSource` for stored messages. `keys` may be replaced while it runs."""
+
+    def __init__(
+        self, parts: MessageParts, keys: Mapping[str, Sequence[DkimKey]], *, clock: Clock, threads: Executor
+    ) -> None:
+        self.keys = keys  # by author domain, in A-labels
+        self._parts, self._clock, self._threads = parts, clock, threads
+
+    async def prepare(self, delivery: Delivery) -> Prepared:
+        """Return a stored message, signed; see the port for what it raises."""
+        if delivery.message is None:
+            raise ValueError(f"delivery {delivery.id} has no stored message")
+        parts = await self._parts.message_parts(delivery.message)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._sign, delivery, parts)
+
+    def _sign(self, delivery: Delivery, parts: Sequence[bytes]) -> Prepared:
+        message = b"".join(parts)
+        try:
+            fields, body = parse_header_block(message)
+        except MalformedHeader as cause:
+            raise RenderFailed(f"the stored message has a malformed header: {cause}") from cause
+        reverse_path = Address.parse(delivery.reverse_path) if delivery.reverse_path else None
+        recipient = Address.parse(delivery.recipient)
+        keys = self.keys.get(_author_domain(fields), ())
+        signature = sign(message, keys, now=self._clock.now(), expires=None) if keys else b""
+        addresses = [recipient] if reverse_path is None else [recipient, reverse_path]
+        return Prepared(
+            reverse_path=reverse_path,
+            recipient=recipient,
+            data=signature + message,
+            message_id=_value(fields, "message-id"),
+            body_hash=hashlib.sha256(message).hexdigest(),
+            is_8bit=not message.isascii(),
+            needs_smtputf8=not message[:body].isascii() or any(each.needs_smtputf8 for each in addresses),
+        )
+
+
+def _value(fields: Sequence[HeaderField], name: str) -> str:
+    return next((field.value.decode("utf-8", "replace").strip() for field in fields if field.name.lower() == name), "")
+
+
+def _author_domain(fields: Sequence[HeaderField]) -> str:
+    """Return the domain of the one author, or nothing where there is not exactly one."""
+    authors = getaddresses([_value(fields, "from")])
+    try:
+        return Address.parse(authors[0][1]).domain if len(authors) == 1 else ""
+    except InvalidAddress:
+        return ""
