@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from tierii_mta.clock import Instant
 
-START = Instant(1_790_000_000_000)  # 2026-09-21T13:33:20Z
+START = Instant(1_790_000_000_000)  # 2026-09-21T14:13:20Z
 
 
 class ManualClock:
