@@ -211,6 +211,19 @@ def test_a_key_of_set_that_does_not_exist_names_the_nearest(tmp_path: Path) -> N
     )
 
 
+def test_a_reload_reads_the_same_sources_again(tmp_path: Path) -> None:
+    file = tmp_path / "config" / "tierii-mta.yaml"
+    loaded = load(tmp_path, "hostname: a.example\n", "outbound.port=2525")
+    file.write_text("hostname: b.example\n")
+    reloaded = loaded.reload()
+    assert (reloaded.settings.hostname, reloaded.settings.outbound.port) == ("b.example", 2525)
+    file.write_text("hostnam: c.example\n")
+    with pytest.raises(SettingsError, match="did you mean hostname"):
+        reloaded.reload()
+    given = settings_from({"hostname": "mta.example.com"}, tmp_path)
+    assert given.reload() is given
+
+
 def test_broken_yaml_in_set_or_env_file_says_where(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"--set dns: the value.*not valid YAML"):
         load(tmp_path, "hostname: mta.example.com\n", "dns={a")

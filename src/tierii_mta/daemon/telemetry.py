@@ -17,7 +17,14 @@ _SECRET = re.compile(r"passw|secret|token|authorization|credential|cookie|privat
 _ADDRESS = re.compile(r"(?<![^\s<>\"'(,;:=])([^\s<>\"'(),;:=@]{1,64})@([^\s<>\"'(),;:=@]{1,255})")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MASK = "********"
-_LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "aiosqlite", "sqlalchemy", "httpx", "httpcore")
+_LIBRARIES: Mapping[str, int] = {
+    "uvicorn.error": logging.ERROR,  # its warnings are what strangers send
+    "asyncio": logging.WARNING,
+    "aiosqlite": logging.WARNING,
+    "sqlalchemy": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+}
 
 
 def configure_logging(
@@ -59,11 +66,11 @@ def configure_logging(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(threshold)
-    for name in _LIBRARIES:
+    for name, least in _LIBRARIES.items():
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
-        library.setLevel(max(threshold, logging.WARNING))
+        library.setLevel(max(threshold, least))
 
 
 def mask_recipients(text: str) -> str:

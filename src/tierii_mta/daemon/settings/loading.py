@@ -8,7 +8,7 @@ references; nothing else does.
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from tierii_mta import yaml12
+from tierii_mta import shipped, yaml12
 from tierii_mta.daemon.settings import checks, shape, sources
 from tierii_mta.daemon.settings.expansion import Expansion
 from tierii_mta.daemon.settings.model import Settings
@@ -61,6 +61,8 @@ class LoadedSettings:
     settings: Settings
     file: Path | None  # None: no file was found or needed
     remarks: tuple[str, ...] = ()  # allowed, but rarely meant
+    overrides: tuple[str, ...] = ()
+    folder: Path | None = None  # where the search for files began; None: given as a mapping, or by a parent process
     tree: Mapping[str, Any]  # what was given, final: references resolved, paths absolute. Holds secrets
     origins: Mapping[KeyPath, Origin]
 
@@ -80,6 +82,13 @@ class LoadedSettings:
             return [str(entry) for entry in entries]
         width = min(max(len(str(entry)) for entry in entries), 60)
         return [f"{entry!s:<{width}}  # {entry.origin}" for entry in entries]
+
+    def reload(self) -> "LoadedSettings":
+        """Return what the same file, overrides and environment say now; settings given as a mapping stay as they are.
+
+        Raises `ConfigurationError` as loading does; then these still hold.
+        """
+        return self if self.folder is None else load_settings(self.file, self.overrides, folder=self.folder)
 
     def hand_over(self) -> str:
         """Return all of it as JSON for a child process. Holds secrets: it goes through a pipe, never on an argv."""
@@ -135,6 +144,7 @@ def load_settings(
     environment.  Raises `ConfigurationError` that names everything found wrong.
     """
     environ = os.environ if environ is None else environ
+    overrides = tuple(overrides)
     folder = folder or Path.cwd()
     file = sources.find_file(path, folder=folder, is_root=os.geteuid() == 0, system_file=system_file)
     tree, origins = sources.read_yaml(file) if file else ({}, {})
@@ -150,7 +160,9 @@ def load_settings(
             _assign(tree, origins, one)
     variables = {name: value for name, (value, _) in from_file.items()} | dict(environ)
     base = file.absolute().parent if file else folder
-    return _finish(tree, Expansion(variables, origins, base), file, [one for one in given if isinstance(one, str)])
+    found = [one for one in given if isinstance(one, str)]
+    loaded = _finish(tree, Expansion(variables, origins, base), file, found)
+    return replace(loaded, overrides=overrides, folder=folder)
 
 
 def settings_from(mapping: Mapping[str, Any], base: Path, environ: Mapping[str, str] | None = None) -> LoadedSettings:
@@ -162,10 +174,8 @@ def settings_from(mapping: Mapping[str, Any], base: Path, environ: Mapping[str, 
 
 def _finish(tree: dict[str, Any], expansion: Expansion, file: Path | None, found: list[str]) -> LoadedSettings:
     final = expansion.resolve(tree, Settings)
-    beside = expansion.base / "shaping.yaml"
-    outbound = final.get("outbound", {})
-    if isinstance(outbound, dict) and "shaping" not in outbound and file and beside.is_file():
-        final["outbound"] = outbound | {"shaping": str(beside)}
+    if file:
+        _find_shaping(final, file.absolute().parent / "shaping.yaml")
 
     def say(path: KeyPath, sentence: str) -> str:
         known = path
@@ -185,6 +195,14 @@ def _finish(tree: dict[str, Any], expansion: Expansion, file: Path | None, found
         raise SettingsError(found)
     remarks = tuple(say(path, f"{yaml12.dotted(path)}: {text}") for path, text in checks.remarks(settings))
     return LoadedSettings(settings=settings, file=file, remarks=remarks, tree=final, origins=expansion.origins)
+
+
+def _find_shaping(tree: dict[str, Any], beside: Path) -> None:
+    """Name the shaping file beside the settings, unless one is named; the shipped one is always below and no override."""
+    outbound = tree.get("outbound", {})
+    is_operators = beside.is_file() and not beside.samefile(shipped.folder("config") / beside.name)
+    if isinstance(outbound, dict) and "shaping" not in outbound and is_operators:
+        tree["outbound"] = outbound | {"shaping": str(beside)}
 
 
 def _general_first(given: Iterable[Assignment | str]) -> list[Assignment | str]:
