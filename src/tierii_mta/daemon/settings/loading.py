@@ -198,7 +198,7 @@ def _finish(tree: dict[str, Any], expansion: Expansion, file: Path | None, found
 
 
 def _find_shaping(tree: dict[str, Any], beside: Path) -> None:
-    """Name the shaping file beside the settings, unless one is named; the shipped one is always below and no override."""
+    """Name the shaping file beside the settings, unless one is named. The shipped one is below it anyway."""
     outbound = tree.get("outbound", {})
     is_operators = beside.is_file() and not beside.samefile(shipped.folder("config") / beside.name)
     if isinstance(outbound, dict) and "shaping" not in outbound and is_operators:
