@@ -61,7 +61,7 @@ class Invocation:
         if self.assumes_yes:
             return
         if self.is_json or not sys.stdin.isatty():
-            raise UsageError(f"{question} needs an answer", remedy="repeat with --yes")
+            raise UsageError(f"nobody is there to answer: {question}", remedy="repeat with --yes")
         click.confirm(question, abort=True, err=True)
 
 

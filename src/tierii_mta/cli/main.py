@@ -5,7 +5,6 @@ per noun and are imported when they are called.
 """
 
 import importlib
-import os
 import signal
 import sys
 import traceback
@@ -18,28 +17,28 @@ from tierii_mta.cli.invocation import Group, Invocation
 from tierii_mta.errors import ExitCode, TieriiError
 
 COMMANDS: Mapping[str, str] = {  # in the order of a newcomer's day
-    "init": "setup:init",
-    "demo": "demo:demo",
-    "serve": "serve:serve",
-    "check": "preview:check",
-    "preview": "preview:preview",
-    "enqueue": "enqueue:enqueue",
-    "send": "send:send",
-    "status": "status:status",
-    "watch": "status:watch",
-    "pause": "campaign:pause",
-    "resume": "campaign:resume",
-    "cancel": "campaign:cancel",
-    "retry": "campaign:retry",
-    "why": "why:why",
-    "events": "events:events",
-    "queue": "queue:queue",
-    "suppress": "suppress:suppress",
-    "dkim": "dkim:dkim",
-    "config": "settings:config",
-    "doctor": "doctor:doctor",
-    "sink": "sink:sink",
-    "db": "database:db",
+    "init": "tierii_mta.cli.setup:init",
+    "demo": "tierii_mta.cli.demo:demo",
+    "serve": "tierii_mta.cli.serve:serve",
+    "check": "tierii_mta.cli.preview:check",
+    "preview": "tierii_mta.cli.preview:preview",
+    "enqueue": "tierii_mta.cli.enqueue:enqueue",
+    "send": "tierii_mta.cli.send:send",
+    "status": "tierii_mta.cli.status:status",
+    "watch": "tierii_mta.cli.status:watch",
+    "pause": "tierii_mta.cli.campaign:pause",
+    "resume": "tierii_mta.cli.campaign:resume",
+    "cancel": "tierii_mta.cli.campaign:cancel",
+    "retry": "tierii_mta.cli.campaign:retry",
+    "why": "tierii_mta.cli.why:why",
+    "events": "tierii_mta.cli.events:events",
+    "queue": "tierii_mta.cli.queue:queue",
+    "suppress": "tierii_mta.cli.suppress:suppress",
+    "dkim": "tierii_mta.cli.dkim:dkim",
+    "config": "tierii_mta.cli.settings:config",
+    "doctor": "tierii_mta.cli.doctor:doctor",
+    "sink": "tierii_mta.cli.sink:sink",
+    "db": "tierii_mta.cli.database:db",
 }
 
 
@@ -55,7 +54,7 @@ class Root(Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
-        command = getattr(importlib.import_module(f"tierii_mta.cli.{module}"), name)
+        command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{COMMANDS[cmd_name]} is no command")
         return command
@@ -78,7 +77,6 @@ def run(arguments: Sequence[str]) -> int:
     call = Invocation()
     try:
         result = root.main(list(arguments), prog_name="tierii-mta", standalone_mode=False, obj=call)
-        sys.stdout.flush()
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as problem:
@@ -88,8 +86,7 @@ def run(arguments: Sequence[str]) -> int:
         return problem.exit_code
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # click ends so when the reader of stdout, `head` for instance, has seen enough
         return 128 + signal.SIGPIPE
     except BaseExceptionGroup as problems:
         return _failed(call, problems)

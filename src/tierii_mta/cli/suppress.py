@@ -136,7 +136,7 @@ class _StandardOutput:
 def _entries(installation: Installation, file: Path, standard: dict[str, str]) -> Iterator[Suppression]:
     problems: list[str] = []
     for line, row in _rows(file):
-        given = standard | {name: value for name, value in row.items() if value}
+        given = standard | {name: value for name, value in row.items() if value or name == "evidence"}
         try:
             yield _entry(installation, given)
         except (ValueError, KeyError) as cause:

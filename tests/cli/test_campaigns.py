@@ -1,0 +1,216 @@
+"""A campaign on the command line, from check to cancel; no daemon runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import CommandLine
+from tierii_mta.queue.delivery import State
+
+STATES = [str(state) for state in State]
+
+
+def test_check_finds_a_sound_campaign_sound_and_accepts_nothing(cli: CommandLine, campaign_file: Path) -> None:
+    outcome = cli("check", campaign_file)
+
+    assert outcome.code == 0
+    assert "sound; of 11 rows 10 would be accepted" in outcome.out
+    assert cli("status", "welcome").code == 6
+
+
+def test_check_names_file_line_and_key(cli: CommandLine, campaign_file: Path) -> None:
+    campaign_file.write_text(campaign_file.read_text().replace("subject:", "subjet:"))
+
+    outcome = cli("check", campaign_file)
+
+    assert outcome.code == 3
+    assert f"{campaign_file}:" in outcome.err
+    assert "subjet" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_a_missing_file_is_exit_3(cli: CommandLine) -> None:
+    outcome = cli("check", "nowhere.yaml")
+
+    assert outcome.code == 3
+    assert "nowhere.yaml: cannot be read" in outcome.err
+
+
+def test_preview_prints_what_a_contact_would_read(cli: CommandLine, campaign_file: Path) -> None:
+    text = cli("preview", campaign_file, "--contact", "bo@open.example").out
+
+    assert "Subject: Bo, welcome to Lantern Books" in text
+    assert "leaves our shelves this week for Åre" in text
+
+
+def test_preview_prints_the_raw_message(cli: CommandLine, campaign_file: Path) -> None:
+    raw = cli("preview", campaign_file, "--format", "raw").out
+
+    assert "List-Unsubscribe-Post: List-Unsubscribe=One-Click" in raw
+    assert "To: Ann Abel <ann@open.example>" in raw
+
+
+def test_preview_of_a_stranger_is_exit_6(cli: CommandLine, campaign_file: Path) -> None:
+    assert cli("preview", campaign_file, "--contact", "stranger@open.example").code == 6
+
+
+def test_enqueue_sums_up_every_row(cli: CommandLine, campaign_file: Path) -> None:
+    summary = cli("enqueue", campaign_file, "--json").summary
+
+    elapsed = summary.pop("elapsed_s")
+    assert elapsed >= 0
+    assert summary == {
+        "campaign": "welcome",
+        "rows": 11,
+        "accepted": 10,
+        "rejected": 0,
+        "duplicates": 1,
+        "suppressed": 0,
+        "excluded": 0,
+        "unsegmented": 0,
+    }
+
+
+def test_enqueue_again_adds_nobody(cli: CommandLine, campaign_file: Path) -> None:
+    cli("enqueue", campaign_file)
+
+    again = cli("enqueue", campaign_file, "--json")
+
+    assert again.code == 0
+    assert (again.summary["accepted"], again.summary["duplicates"]) == (0, 11)
+
+
+def test_enqueue_of_other_content_is_a_conflict(cli: CommandLine, campaign_file: Path) -> None:
+    cli("enqueue", campaign_file)
+    campaign_file.write_text(campaign_file.read_text().replace("discount: 15", "discount: 20"))
+
+    assert cli("enqueue", campaign_file).code == 7
+
+
+def test_enqueue_of_a_part_goes_on_with_the_rest(cli: CommandLine, campaign_file: Path) -> None:
+    assert cli("enqueue", campaign_file, "--limit", "3", "--json").summary["accepted"] == 3
+    assert cli("enqueue", campaign_file, "--only", "hana@strict.example", "--json").summary["accepted"] == 1
+    assert cli("enqueue", campaign_file, "--json").summary["accepted"] == 6
+
+
+def test_a_dry_run_accepts_nothing(cli: CommandLine, campaign_file: Path) -> None:
+    outcome = cli("enqueue", campaign_file, "--dry-run")
+
+    assert outcome.code == 0
+    assert "10 would be accepted" in outcome.out
+    assert cli("status", "welcome").code == 6
+
+
+def test_a_sender_that_is_not_ours_is_refused(cli: CommandLine, campaign_file: Path) -> None:
+    campaign_file.write_text(campaign_file.read_text().replace("hello@lantern.example", "hello@other.example"))
+
+    outcome = cli("enqueue", campaign_file)
+
+    assert outcome.code == 5
+    assert "other.example" in outcome.err
+
+
+def test_a_start_in_the_future_is_not_available_and_says_so(cli: CommandLine, campaign_file: Path) -> None:
+    outcome = cli("enqueue", campaign_file, "--at", "2027-01-01")
+
+    assert outcome.code == 2
+    assert "--at is not available yet" in outcome.err
+
+
+def test_rejected_rows_are_told_and_kept_in_a_file(cli: CommandLine, campaign_file: Path) -> None:
+    with (campaign_file.parent / "people.csv").open("a") as people:
+        people.write("not an address,No,One,Nowhere\n")
+
+    outcome = cli("enqueue", campaign_file, "--json")
+
+    assert outcome.summary["rejected"] == 1
+    assert str(campaign_file.parent / "welcome.rejects.csv") in outcome.err
+
+
+def test_status_has_exactly_the_names_of_the_contract(cli: CommandLine, campaign_file: Path) -> None:
+    cli("enqueue", campaign_file)
+
+    summary = cli("status", "welcome", "--json").summary
+
+    assert list(summary) == ["campaign", "state", "counts", "marks", "metrics"]
+    assert list(summary["counts"]) == STATES
+    assert sum(summary["counts"].values()) == 10
+    assert set(summary["marks"]) == {
+        "in_doubt", "late_bounce", "opened", "clicked", "replied", "unsubscribed", "complained",
+    }  # fmt: skip
+    assert {
+        "total_emails", "successful_sends", "failed_sends", "opens", "clicks", "bounces", "delivery_rate", "open_rate",
+        "click_rate", "bounce_rate", "average_send_time", "campaign_duration",
+    } <= set(summary["metrics"])  # fmt: skip
+    assert summary["metrics"]["total_emails"] == 10
+
+
+def test_status_of_everything_works_without_a_daemon(cli: CommandLine, campaign_file: Path) -> None:
+    cli("enqueue", campaign_file)
+
+    outcome = cli("status", "--json")
+
+    assert outcome.code == 0
+    assert outcome.summary["daemon"] == "down"
+    assert outcome.summary["queue"] == {"pending": {"normal": 10}}
+    assert outcome.summary["campaigns"] == [{"campaign": "welcome", "state": "running"}]
+
+
+def test_a_campaign_pauses_goes_on_and_is_cancelled(cli: CommandLine, campaign_file: Path) -> None:
+    cli("enqueue", campaign_file)
+
+    assert cli("pause", "welcome", "--reason", "wrong picture").out == "welcome: paused\n"
+    assert "paused (wrong picture)" in cli("status", "welcome").out
+    assert cli("pause", "welcome").code == 7
+    assert cli("resume", "welcome", "--json").summary["state"] == "running"
+    assert cli("retry", "welcome", "--json").summary["retried"] == 0
+    assert cli("cancel", "welcome").code == 2  # nobody is there to answer
+    assert cli("cancel", "welcome", "--yes", "--json").summary["state"] == "draining"
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "status", "watch"])
+def test_an_unknown_campaign_is_exit_6(cli: CommandLine, verb: str) -> None:
+    outcome = cli(verb, "unheard-of")
+
+    assert outcome.code == 6
+    assert "unheard-of: there is no such campaign" in outcome.err
+
+
+def test_why_tells_of_mail_that_waits(cli: CommandLine, campaign_file: Path) -> None:
+    cli("enqueue", campaign_file)
+
+    outcome = cli("why", "eve@patience.example", "--json")
+
+    delivery, summary = outcome.records
+    assert (delivery["campaign_id"], delivery["state"], delivery["attempts"]) == ("welcome", "pending", 0)
+    assert summary == {"subject": "eve@patience.example", "deliveries": 1, "suppressions": []}
+
+
+def test_events_tell_of_the_campaign_in_order(cli: CommandLine, campaign_file: Path) -> None:
+    cli("enqueue", campaign_file)
+    cli("pause", "welcome")
+
+    outcome = cli("events", "--json")
+
+    types = [record["type"] for record in outcome.records[:-1]]
+    assert types == ["campaign.created", "campaign.started", "campaign.paused"]
+    assert outcome.summary == {"events": 3, "last_seq": outcome.records[-2]["seq"]}
+
+
+def test_events_of_one_type(cli: CommandLine, campaign_file: Path) -> None:
+    cli("enqueue", campaign_file)
+
+    assert cli("events", "--type", "campaign.started", "--json").summary["events"] == 1
+    misspelt = cli("events", "--type", "campain.started")
+    assert misspelt.code == 2
+    assert "did you mean campaign.started?" in misspelt.err
+
+
+def test_events_behind_a_cursor_and_of_late(cli: CommandLine, campaign_file: Path) -> None:
+    cli("enqueue", campaign_file)
+    first = json.loads(cli("events", "--json").out.splitlines()[0])
+
+    assert cli("events", "--after", str(first["seq"]), "--json").summary["events"] == 1
+    assert cli("events", "--since", "1h", "--json").summary["events"] == 2
+    assert cli("events", "--since", "yesterday").code == 2

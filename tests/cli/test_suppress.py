@@ -1,0 +1,97 @@
+"""The suppression list on the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import CommandLine
+
+
+def test_a_person_is_suppressed_and_allowed_again(cli: CommandLine) -> None:
+    assert cli("suppress", "add", "Ann@Open.example", "--note", "asked by phone").code == 0
+    shown = cli("why", "ann@open.example").out
+    assert "suppressed: all since" in shown
+    assert "manual: asked by phone" in shown
+
+    assert cli("suppress", "rm", "ann@open.example", "--json").summary == {"removed": 1}
+    assert cli("why", "ann@open.example").code == 6
+
+
+def test_allowing_somebody_who_is_not_suppressed_is_exit_6(cli: CommandLine) -> None:
+    assert cli("suppress", "rm", "ann@open.example").code == 6
+
+
+def test_a_list_and_a_time_limit_are_kept(cli: CommandLine) -> None:
+    entry = cli("suppress", "add", "ann@open.example", "--list", "news.example", "--for", "90d", "--json").summary[
+        "entry"
+    ]
+
+    assert entry["scope"] == "list:news.example"
+    assert entry["expires_at"] > entry["created_at"]
+
+
+def test_suppressed_persons_are_not_accepted(cli: CommandLine, campaign_file: Path) -> None:
+    cli("suppress", "add", "bo@open.example")
+
+    assert cli("enqueue", campaign_file, "--json").summary["suppressed"] == 1
+
+
+@pytest.mark.parametrize("email", ["ann", "ann@", "a nn@open.example", "ann@open..example"])
+def test_a_malformed_address_is_misuse(cli: CommandLine, email: str) -> None:
+    outcome = cli("suppress", "add", email)
+
+    assert outcome.code == 2
+    assert email in outcome.err
+
+
+def test_what_is_exported_can_be_imported(cli: CommandLine, tmp_path: Path) -> None:
+    cli("suppress", "add", "ann@open.example", "--note", 'a, "quoted" note')
+    cli("suppress", "add", "bo@open.example", "--list", "news.example", "--reason", "unsubscribe", "--for", "30d")
+    before = cli("suppress", "ls", "--json").out
+    assert cli("suppress", "export", tmp_path / "list.csv").code == 0
+    for email in ("ann@open.example", "bo@open.example"):
+        cli("suppress", "rm", email)
+
+    outcome = cli("suppress", "import", tmp_path / "list.csv", "--json")
+
+    assert outcome.summary == {"entries": 2, "added": 2}
+    assert cli("suppress", "ls", "--json").out == before
+
+
+def test_export_goes_to_stdout_without_a_file(cli: CommandLine) -> None:
+    cli("suppress", "add", "ann@open.example")
+
+    heading, row = cli("suppress", "export").out.splitlines()
+
+    assert heading == "address,key,scope,reason,evidence,created_at,expires_at"
+    assert row.startswith("ann@open.example,")
+
+
+def test_plain_lists_of_addresses_are_imported(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("ann@open.example\n\nbo@open.example\n")
+
+    assert cli("suppress", "import", tmp_path / "list.txt", "--reason", "complaint", "--json").summary["added"] == 2
+    assert "complaint: list.txt" in cli("why", "bo@open.example").out
+
+
+def test_columns_are_found_by_their_heading(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("name,Email\nAnn,ann@open.example\n")
+
+    assert cli("suppress", "import", tmp_path / "list.csv", "--json").summary["added"] == 1
+
+
+def test_one_wrong_line_and_nothing_is_added(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(
+        "address,scope\nann@open.example,all\nbo at open.example,\nc@open.example,nowhere\n"
+    )
+
+    outcome = cli("suppress", "import", tmp_path / "list.csv")
+
+    assert outcome.code == 3
+    assert "list.csv:3: bo at open.example" in outcome.err
+    assert "list.csv:4: 'nowhere' is no scope" in outcome.err
+    assert cli("suppress", "ls", "--json").summary == {"entries": 0}
+
+
+def test_a_missing_file_is_exit_3(cli: CommandLine) -> None:
+    assert cli("suppress", "import", "nowhere.csv").code == 3
