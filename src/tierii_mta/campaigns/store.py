@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tierii_mta.clock import Instant
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.queue.delivery import Json, Priority, State
+from tierii_mta.queue.delivery import FailureReason, Json, Priority, State
 
 
 class CampaignState(StrEnum):
@@ -147,6 +147,9 @@ class CampaignStore(Protocol):
 
     async def marks(self, campaign: str) -> Mapping[str, int]:
         """Return persons per mark: in_doubt, late_bounce, opened, clicked, replied, unsubscribed, complained."""
+
+    async def failures(self, campaign: str) -> Mapping[FailureReason, int]:
+        """Return why the failed deliveries of a campaign failed; reasons nobody had are left out."""
 
     async def snapshot(self, campaign: str) -> Snapshot:
         """Return what the campaign sends; raises `NotFound`."""

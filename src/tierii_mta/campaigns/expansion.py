@@ -1,0 +1,189 @@
+"""Gathering all that a campaign's mails are made of, so that they never need the operator's files again.
+
+Owns how templates find the templates they include or extend (the campaign's folder first, then the shipped ones), and
+what is wrong with them; the result is complete: every source by name, every attachment with its octets.  Reads files,
+once, at enqueue.
+"""
+
+import mimetypes
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jinja2 import meta
+
+from tierii_mta import shipped
+from tierii_mta.campaigns.problems import CampaignInvalid, Problem, problem_at
+from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.campaigns.specification.vocabulary import UNAVAILABLE_NAMES
+from tierii_mta.campaigns.template import Sources, TemplateBroken, names_used, parse
+from tierii_mta.mail.compose import Attachment
+from tierii_mta.yaml12 import KeyPath
+
+MAX_SOURCE_BYTES = 1 << 20
+_MAX_SOURCES = 100
+SUBJECT = "subject"
+HEADERS = "header:"
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What a campaign is made of, complete."""
+
+    sources: Sources  # the subject, header values, and every template reached
+    html: str | None  # name of the HTML template
+    text: str | None  # name of the text template; None: made from the HTML
+    attachments: Sequence[Attachment]
+    header_fields: frozenset[str]  # names that subject and headers use
+
+
+@dataclass(slots=True)
+class _Gathering:
+    campaign: Campaign
+    texts: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def expand(campaign: Campaign) -> Expansion:
+    """Return everything the campaign's mails are made of; raises `CampaignInvalid` with all that is wrong with it."""
+    gathering = _Gathering(campaign)
+    header_names = _gather_headers(gathering)
+    template = campaign.specification.template
+    html = _gather_main(gathering, template.html, "html")
+    text = _gather_main(gathering, None if template.text == "auto" else template.text, "text")
+    attachments = list(_attachments(gathering))
+    if gathering.problems:
+        raise CampaignInvalid(gathering.problems)
+    return Expansion(
+        sources=Sources(gathering.texts, gathering.files),
+        html=html,
+        text=text,
+        attachments=attachments,
+        header_fields=frozenset(header_names),
+    )
+
+
+def _gather_headers(gathering: _Gathering) -> set[str]:
+    specification = gathering.campaign.specification
+    document = gathering.campaign.document
+    names: set[str] = set()
+    values: list[tuple[str, KeyPath, str]] = [(SUBJECT, ("subject",), specification.subject)]
+    values += [(HEADERS + name, ("headers", name), value) for name, value in specification.headers.items()]
+    for source, path, text in values:
+        file = document.where(path)
+        gathering.texts[source], gathering.files[source] = text, file
+        try:
+            for use in names_used(text, file=file):
+                names.add(use.name)
+                _refuse_unavailable(gathering, use.name, file, 0)
+            if next(iter(meta.find_referenced_templates(parse(text, file=file))), "") != "":
+                gathering.problems.append(problem_at(document, path, "a header cannot include another template"))
+        except TemplateBroken as broken:
+            gathering.problems.append(problem_at(document, path, f"is not a sound template: {broken.what}"))
+    return names
+
+
+def _gather_main(gathering: _Gathering, name: str | None, key: str) -> str | None:
+    if name is None:
+        return None
+    campaign = gathering.campaign
+    path = campaign.file(name)
+    text = _read(path)
+    if isinstance(text, str):
+        _gather(gathering, name, path, text)
+        return name
+    where: KeyPath = ("template", key)
+    gathering.problems.append(
+        problem_at(
+            campaign.document, where, f"{path}: {text.reason}", "check the path; it counts from the campaign file"
+        )
+    )
+    return None
+
+
+def _gather(gathering: _Gathering, name: str, path: Path, text: str) -> None:
+    """Take in one template and, through it, those it names."""
+    if name in gathering.texts:
+        return
+    gathering.texts[name], gathering.files[name] = text, str(path)
+    try:
+        tree = parse(text, file=str(path))
+        for use in names_used(text, file=str(path)):
+            _refuse_unavailable(gathering, use.name, str(path), use.line)
+    except TemplateBroken as broken:
+        gathering.problems.append(Problem(f"{broken.file}:{broken.line}", broken.what, "mend the template"))
+        return
+    for reference in meta.find_referenced_templates(tree):
+        _gather_reference(gathering, reference, path)
+
+
+def _gather_reference(gathering: _Gathering, reference: str | None, path: Path) -> None:
+    if reference is None:
+        what, remedy = "includes or extends a template whose name is computed", "write the name as a text"
+    elif reference in gathering.texts:
+        return
+    elif ".." in Path(reference).parts or Path(reference).is_absolute():
+        what, remedy = f"the template {reference} lies outside the campaign's folder", "keep it beside the campaign"
+    elif len(gathering.texts) >= _MAX_SOURCES:
+        what, remedy = f"more than {_MAX_SOURCES} templates are involved", "include fewer"
+    else:
+        for folder in _folders(gathering.campaign):
+            text = _read(folder / reference)
+            if isinstance(text, str):
+                _gather(gathering, reference, folder / reference, text)
+                return
+        what, remedy = f"the template {reference} was not found", "it is looked for in the campaign's folder"
+    gathering.problems.append(Problem(str(path), what, remedy))
+
+
+def _folders(campaign: Campaign) -> Iterator[Path]:
+    yield campaign.folder
+    try:
+        yield shipped.folder("templates")
+    except FileNotFoundError:
+        return
+
+
+def _refuse_unavailable(gathering: _Gathering, name: str, file: str, line: int) -> None:
+    if name in UNAVAILABLE_NAMES:
+        where = f"{file}:{line}" if line else file
+        gathering.problems.append(Problem(where, f"{name} is not available in this version", "remove it"))
+
+
+def _attachments(gathering: _Gathering) -> Iterator[Attachment]:
+    types = mimetypes.MimeTypes()  # the built-in table alone: the same on every machine
+    seen: set[str] = set()
+    for number, each in enumerate(gathering.campaign.specification.attachments):
+        path = gathering.campaign.file(each.path)
+        where: KeyPath = ("attachments", number, "path")
+        document = gathering.campaign.document
+        if each.inline is not None and each.inline in seen:
+            gathering.problems.append(problem_at(document, where, f"inline name {each.inline} stands twice"))
+        seen.add(each.inline or "")
+        try:
+            content = path.read_bytes()
+        except OSError as cause:
+            gathering.problems.append(problem_at(document, where, f"{path}: {cause.strerror}", "check the path"))
+            continue
+        media_type = types.guess_type(path.name)[0] or "application/octet-stream"
+        yield Attachment(filename=path.name, content=content, media_type=media_type, content_id=each.inline)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    reason: str
+
+
+def _read(path: Path) -> str | _Unreadable:
+    try:
+        raw = path.read_bytes()
+    except OSError as cause:
+        return _Unreadable(cause.strerror or "cannot be read")
+    if len(raw) > MAX_SOURCE_BYTES:
+        return _Unreadable(f"is larger than {MAX_SOURCE_BYTES} octets")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        line = raw.count(b"\n", 0, cause.start) + 1
+        return _Unreadable(f"line {line} is not UTF-8")

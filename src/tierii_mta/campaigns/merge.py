@@ -1,0 +1,105 @@
+"""Campaign mail at the attempt: the content source of deliveries that are rendered.
+
+Owns which snapshot, links, return path and keys a delivery gets; how a mail looks is `plate`, where the work is done
+`press`.  Editions are kept in memory, least recently used first out, within a bound in octets.
+"""
+
+import asyncio
+from collections import OrderedDict
+
+from tierii_mta.campaigns.plate import Job
+from tierii_mta.campaigns.press import Edition, Press
+from tierii_mta.campaigns.sender import Sender
+from tierii_mta.campaigns.store import CampaignStore
+from tierii_mta.campaigns.template import TemplateBroken
+from tierii_mta.errors import Refused, Unavailable
+from tierii_mta.mail.address import Address
+from tierii_mta.mail.message_id import message_id
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.mail.tokens import TokenCodec, return_path, seal_unsubscribe
+from tierii_mta.outbound.content import Prepared, RenderFailed
+from tierii_mta.queue.delivery import Delivery
+
+_MAX_BYTES = 128_000_000
+_MAX_EDITIONS = 64
+
+
+def unsubscribe_url(codec: TokenCodec, base: str, key: PersonKey, list_id: str | None, delivery: int | None) -> str:
+    """Return the address of a person's unsubscribe page.
+
+    The token's empty list id stands for a campaign without a list: who leaves it leaves all marketing mail of ours.
+    """
+    return f"{base}/u/{seal_unsubscribe(codec, key, list_id or '', delivery)}"
+
+
+class CampaignContent:
+    """Implements `outbound.content.ContentSource` for campaigns. `sender` may be replaced while it runs (reload)."""
+
+    def __init__(self, store: CampaignStore, codec: TokenCodec, sender: Sender, press: Press) -> None:
+        self.sender = sender
+        self._store, self._codec, self._press = store, codec, press
+        self._editions: OrderedDict[str, Edition] = OrderedDict()
+        self._mounting: dict[str, asyncio.Lock] = {}
+
+    async def prepare(self, delivery: Delivery) -> Prepared:
+        """Return the signed mail of a campaign delivery; see the port for what it raises."""
+        if delivery.campaign is None:
+            raise ValueError(f"delivery {delivery.id} belongs to no campaign")
+        edition = await self._edition(delivery.campaign)
+        sender_address = edition.specification.from_address
+        try:
+            domain = self.sender.domain_of(sender_address)
+        except Refused as cause:  # it was ours at enqueue: the operator has to say what is meant
+            raise Unavailable(cause.what, where=delivery.campaign, remedy=cause.remedy) from cause
+        recipient = Address.parse(delivery.recipient)
+        identity = message_id(self._codec, delivery.id, sender_address.domain)
+        job = Job(
+            recipient=recipient,
+            contact=delivery.contact,
+            accepted_at=delivery.accepted_at,
+            message_id=identity,
+            unsubscribe_url=self._unsubscribe_url(edition, delivery),
+        )
+        printed = await self._press.produce(edition, job, domain.keys)
+        return Prepared(
+            reverse_path=return_path(self._codec, delivery.id, recipient, domain.return_path),
+            recipient=recipient,
+            data=printed.data,
+            message_id=identity,
+            body_hash=printed.sheet.body_hash,
+            is_8bit=printed.sheet.is_8bit,
+            needs_smtputf8=printed.sheet.needs_smtputf8,
+        )
+
+    def _unsubscribe_url(self, edition: Edition, delivery: Delivery) -> str:
+        """Return the link, or nothing for transactional mail of an installation without a public address."""
+        if edition.public_url is None:
+            return ""
+        list_id = edition.specification.list_id
+        return unsubscribe_url(self._codec, edition.public_url, delivery.recipient_key, list_id, delivery.id)
+
+    async def _edition(self, campaign: str) -> Edition:
+        """Return a campaign's edition; callers that need the same one wait for one loading."""
+        if campaign in self._editions:
+            self._editions.move_to_end(campaign)
+            return self._editions[campaign]
+        async with self._mounting.setdefault(campaign, asyncio.Lock()):
+            edition = self._editions.get(campaign)
+            if edition is None:
+                edition = self._editions[campaign] = await self._mount(campaign)
+                self._evict()
+        self._mounting.pop(campaign, None)
+        return edition
+
+    async def _mount(self, campaign: str) -> Edition:
+        snapshot = await self._store.snapshot(campaign)
+        try:
+            return await self._press.mount(campaign, snapshot)
+        except TemplateBroken as cause:  # they compiled at enqueue; a later version of us may be stricter
+            raise RenderFailed(str(cause)) from cause
+
+    def _evict(self) -> None:
+        while len(self._editions) > 1 and (
+            len(self._editions) > _MAX_EDITIONS or sum(e.size_bytes for e in self._editions.values()) > _MAX_BYTES
+        ):
+            self._editions.popitem(last=False)

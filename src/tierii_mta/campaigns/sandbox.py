@@ -1,0 +1,178 @@
+"""The Jinja2 environment of templates: sandboxed, strict, bounded and without chance.
+
+Owns what a template may do.  A rendering costs at most so many loop steps and no text grows beyond 1 MiB, so that one
+contact's values or one careless loop cannot hold up the mail of others; nothing random and nothing of the clock can be
+reached, because every attempt must render the same octets.  The limits count steps, not seconds: a busy machine changes
+no outcome.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, cast
+
+from jinja2 import StrictUndefined, TemplateRuntimeError, Undefined, nodes
+from jinja2.loaders import FunctionLoader
+from jinja2.runtime import Context, markup_join, str_join
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+MAX_TEXT: Final = 1 << 20
+MAX_STEPS: Final = 100_000
+MAX_RANGE: Final = 10_000
+_MAX_POWER = 64
+_UNSAFE_FORMATTING = frozenset({"format", "format_map"})
+_FILTERS_LEFT_OUT = ("random", "format", "pprint", "urlize")
+_WIDTH_FILTERS = ("center", "indent", "wordwrap")
+
+
+class LimitExceeded(TemplateRuntimeError):
+    """The template does more than a mail can need."""
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """One environment over a fixed set of sources. Safe to share between threads."""
+
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
+
+    def __init__(
+        self,
+        source: Callable[[str], tuple[str, str] | None],
+        *,
+        autoescape: bool,
+        undefined: type[Undefined] = StrictUndefined,
+    ) -> None:
+        """`source` returns a template's text and the file name that errors show, or None."""
+
+        def load(name: str) -> tuple[str, str, Callable[[], bool]] | None:
+            found = source(name)
+            return (*found, lambda: True) if found else None
+
+        super().__init__(
+            loader=FunctionLoader(load), autoescape=autoescape, undefined=undefined, auto_reload=False, finalize=_shown
+        )
+        self._meter = threading.local()
+        self.globals["range"] = _bounded_range
+        del self.globals["lipsum"]
+        for name in _FILTERS_LEFT_OUT:
+            del self.filters[name]
+        for name in _WIDTH_FILTERS:
+            self.filters[name] = _with_bounded_numbers(self.filters[name])
+
+    def start(self) -> None:
+        """Begin a rendering in this thread: the full number of steps is allowed again."""
+        self._meter.steps = 0
+
+    @staticmethod
+    def concat(pieces: Iterable[str]) -> str:
+        """Join what a template put out; every captured block comes through here too."""
+        kept, size = [], 0
+        for piece in pieces:
+            size += len(piece)
+            if size > MAX_TEXT:
+                raise LimitExceeded(f"the output is longer than {MAX_TEXT} characters")
+            kept.append(piece)
+        return "".join(kept)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "*":
+            _check_product(left, right)
+        elif operator == "**" and isinstance(right, (int, float)) and abs(right) > _MAX_POWER:
+            raise LimitExceeded(f"a power above {_MAX_POWER}")
+        elif operator == "%" and isinstance(left, (str, bytes)):
+            raise LimitExceeded("% on a text is not available; write {{ a }} {{ b }} or use ~")
+        value = super().call_binop(context, operator, left, right)
+        return _checked(value)
+
+    def call(self, context: Context, called: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(getattr(called, "__self__", None), str):
+            _check_numbers(args, kwargs)
+        return _checked(super().call(context, called, *args, **kwargs))
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if isinstance(obj, str) and attr in _UNSAFE_FORMATTING:
+            return False
+        return super().is_safe_attribute(obj, attr, value)
+
+    def metered(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield a loop's items, counting each against the rendering's steps."""
+        for item in items:
+            self._meter.steps = getattr(self._meter, "steps", 0) + 1
+            if self._meter.steps > MAX_STEPS:
+                raise LimitExceeded(f"the loops take more than {MAX_STEPS} steps")
+            yield item
+
+    def joined(self, *parts: Any) -> str:
+        """Do what `a ~ b` does, within the limit."""
+        shown = (_shown(part) for part in parts)
+        text: str = markup_join(shown) if self.autoescape else str_join(shown)
+        return str_checked(text)
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree: nodes.Template = _Metering().visit(super()._parse(source, name, filename))
+        return tree
+
+
+class _Metering(NodeTransformer):
+    """Puts `metered` around what loops iterate over, and `joined` in the place of `~`."""
+
+    def visit_For(self, node: nodes.For) -> nodes.For:
+        self.generic_visit(node)
+        node.iter = _call("metered", [cast("nodes.Expr", node.iter)], node.lineno)
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Call:
+        self.generic_visit(node)
+        return _call("joined", node.nodes, node.lineno)
+
+
+def _call(method: str, arguments: list[nodes.Expr], lineno: int) -> nodes.Call:
+    return nodes.Call(nodes.EnvironmentAttribute(method), arguments, [], None, None, lineno=lineno)
+
+
+def _shown(value: Any) -> Any:
+    """An empty field of a type is None; it shows as nothing."""
+    return "" if value is None else value
+
+
+def _bounded_range(*bounds: int) -> range:
+    numbers = range(*bounds)
+    if len(numbers) > MAX_RANGE:
+        raise LimitExceeded(f"range() has more than {MAX_RANGE} numbers")
+    return numbers
+
+
+def _check_product(left: Any, right: Any) -> None:
+    for text, times in ((left, right), (right, left)):
+        if isinstance(text, (str, bytes, list, tuple)) and isinstance(times, int) and len(text) * times > MAX_TEXT:
+            raise LimitExceeded("a text or list is repeated too often")
+
+
+def _check_numbers(args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+    if any(isinstance(each, int) and each > 1000 for each in (*args, *kwargs.values())):
+        raise LimitExceeded("a width above 1000")
+
+
+def _with_bounded_numbers(original: Callable[..., Any]) -> Callable[..., Any]:
+    def bounded(*args: Any, **kwargs: Any) -> Any:
+        _check_numbers(args[1:], kwargs)
+        return original(*args, **kwargs)
+
+    bounded.__dict__.update(original.__dict__)  # jinja2's marks: pass_environment and its like
+    return bounded
+
+
+def _checked(value: Any) -> Any:
+    return str_checked(value) if isinstance(value, str) else _int_checked(value) if isinstance(value, int) else value
+
+
+def str_checked(text: str) -> str:
+    """Return the text, or raise `LimitExceeded`."""
+    if len(text) > MAX_TEXT:
+        raise LimitExceeded(f"a text grows beyond {MAX_TEXT} characters")
+    return text
+
+
+def _int_checked(number: int) -> int:
+    if number.bit_length() > 4096:
+        raise LimitExceeded("a number grows beyond reason")
+    return number

@@ -1,0 +1,83 @@
+"""Features of the contract that this version cannot do yet: refused by name, never ignored.
+
+Owns the list.  A file that asks for a send window, a segment or click tracking must not go out without it, so each such
+key is an error until its feature exists; the value that means "off" is always allowed.  Works on the raw document, so
+that these findings stand beside all others.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tierii_mta.campaigns.problems import Problem, problem_at
+from tierii_mta.yaml12 import Document, KeyPath
+
+Test = Callable[[object], bool]
+
+
+def _is_set(value: object) -> bool:
+    return value not in (None, [], {}, "")
+
+
+def _is_true(value: object) -> bool:
+    return value is True
+
+
+def _is_other_than(*allowed: object) -> Test:
+    return lambda value: value is not None and value not in allowed
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    keys: tuple[str, ...]  # `*` stands for every item of a list
+    asks: Test
+    feature: str
+
+
+_MISSING = (
+    _Missing(("contacts", "*", "type"), lambda value: value in {"json", "sql", "http"}, "a feed of this type"),
+    _Missing(("campaign", "pool"), _is_other_than("default"), "a pool of a campaign's own"),
+    _Missing(("reply_to", "track"), _is_true, "tracking of replies"),
+    _Missing(("template", "inline_css"), _is_true, "inlining of CSS"),
+    _Missing(("dedupe", "on_conflict"), _is_other_than("first"), "this way of settling duplicates"),
+    _Missing(("segment",), _is_set, "a segment"),
+    _Missing(("exclude", "campaigns_within"), _is_set, "excluding by earlier campaigns"),
+    _Missing(("batch", "delay"), _is_other_than("0s", "0", 0), "a delay between batches"),
+    _Missing(("batch_delay",), _is_other_than("0s", "0", 0), "a delay between batches"),
+    _Missing(("delay_minutes",), _is_other_than(0), "a delay between batches"),
+    _Missing(("rate",), _is_set, "a rate of a campaign's own"),
+    _Missing(("schedule", "start"), _is_other_than("now"), "a start other than now"),
+    _Missing(("schedule", "recipient_local"), _is_true, "sending by the recipient's clock"),
+    _Missing(("schedule", "window"), _is_set, "a send window"),
+    _Missing(("schedule", "end"), _is_set, "an end"),
+    _Missing(("schedule", "misfire"), _is_set, "a misfire rule"),
+    _Missing(("tracking", "opens"), _is_true, "tracking of opens"),
+    _Missing(("tracking", "clicks"), _is_true, "tracking of clicks"),
+    _Missing(("tracking", "utm"), _is_set, "adding UTM parameters"),
+    _Missing(("unsubscribe", "mailto"), _is_true, "unsubscribing by mail"),
+    _Missing(("compliance", "profiles"), _is_set, "a compliance profile"),
+    _Missing(("ab_test",), _is_set, "an A/B test"),
+    _Missing(("follow_ups",), _is_set, "a follow-up"),
+    _Missing(("stop_on",), _is_set, "stopping follow-ups"),
+    _Missing(("transport", "use"), _is_other_than("direct-mx"), "a transport other than direct-mx"),
+    _Missing(("transport", "fallback"), _is_set, "a fallback transport"),
+    _Missing(("guards",), _is_set, "a guard"),
+    _Missing(("notify",), _is_set, "a notification"),
+)
+
+
+def refusals(document: Document) -> Iterator[Problem]:
+    """Yield a finding for each key that asks for what is not built yet."""
+    for missing in _MISSING:
+        for path, value in _reach(document.value, missing.keys, ()):
+            if missing.asks(value):
+                yield problem_at(document, path, f"{missing.feature} is not available in this version", "remove it")
+
+
+def _reach(value: object, keys: tuple[str, ...], path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
+    if not keys:
+        yield path, value
+    elif keys[0] == "*" and isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _reach(each, keys[1:], (*path, number))
+    elif isinstance(value, dict) and keys[0] in value:
+        yield from _reach(value[keys[0]], keys[1:], (*path, keys[0]))

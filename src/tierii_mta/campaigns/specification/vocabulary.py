@@ -1,0 +1,32 @@
+"""Names that templates know without a contact or a variable bringing them.
+
+Owns the reserved names of the template context; `campaigns.template` gives them their values.  Pure.
+"""
+
+PERSON_FIELDS = ("email", "first_name", "last_name", "full_name", "company", "position")
+"""Fields every contact has; they default to the empty text."""
+
+CONTEXT_NAMES = frozenset(
+    {
+        *PERSON_FIELDS,
+        "contact",
+        "campaign",
+        "campaign_date",
+        "unsubscribe_url",
+        "preferences_url",
+        "web_view_url",
+        "format_date",
+        "format_currency",
+        "capitalize",
+    }
+)
+
+_LANGUAGE_NAMES = frozenset(
+    {"range", "dict", "cycler", "joiner", "namespace", "lipsum", "loop", "self", "super", "caller", "varargs", "kwargs"}
+) | {"true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else", "for"}
+
+RESERVED_NAMES = CONTEXT_NAMES | _LANGUAGE_NAMES
+"""What `variables` may not be called."""
+
+UNAVAILABLE_NAMES = frozenset({"preferences_url", "web_view_url"})
+"""Names of the contract whose pages are not built yet; a template that uses them is refused."""

@@ -1,0 +1,75 @@
+"""What `enqueue` was asked to do, how far it is, and what became of the rows.
+
+Owns the summary's names, which are a contract.  Pure.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tierii_mta.queue.delivery import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How the command was called."""
+
+    dry_run: bool = False  # everything but the commits
+    limit: int | None = None  # add at most so many; the next run adds the next ones
+    only: str | None = None  # this address alone
+    reopen: bool = False  # a completed or cancelled campaign runs again for new recipients
+
+
+class Step(StrEnum):
+    """What the command is doing."""
+
+    CHECKING = "checking"  # first pass: every row is judged
+    LOADING = "loading"  # second pass: contacts are accepted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far it came. `total` rows are known while loading."""
+
+    step: Step
+    rows: int
+    accepted: int = 0
+    rejected: int = 0
+    total: int | None = None
+
+
+ShowProgress = Callable[[Progress], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Summary:
+    """What became of the rows; `rows` is the sum of the six counts."""
+
+    campaign: str
+    accepted: int = 0  # added by this run
+    rejected: int = 0
+    duplicates: int = 0  # the person is a recipient already, from this run or an earlier one
+    suppressed: int = 0
+    excluded: int = 0  # by `exclude.domains`
+    unsegmented: int = 0
+    elapsed_s: float = 0.0
+    rejects_file: str | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return self.accepted + self.rejected + self.duplicates + self.suppressed + self.excluded + self.unsegmented
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the summary object of `enqueue --json`."""
+        return {
+            "campaign": self.campaign,
+            "rows": self.rows,
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "duplicates": self.duplicates,
+            "suppressed": self.suppressed,
+            "excluded": self.excluded,
+            "unsegmented": self.unsegmented,
+            "elapsed_s": round(self.elapsed_s, 3),
+        }

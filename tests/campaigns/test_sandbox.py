@@ -1,0 +1,84 @@
+"""What templates may not do, whoever wrote them."""
+
+import pytest
+
+from tierii_mta.campaigns.sandbox import MAX_TEXT
+from tierii_mta.campaigns.template import Sources, TemplateBroken, Templates
+from tierii_mta.outbound.content import RenderFailed
+
+
+def render(text: str, **context: object) -> str:
+    templates = Templates(Sources({"t": text}, {"t": "mail.txt"}))
+    return templates.render(templates.text("t"), context)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ 'x' * 2000000000 }}",
+        "{{ 2000000000 * 'x' }}",
+        "{{ [1] * 2000000000 }}",
+        "{{ 9 ** 9999999 }}",
+        "{{ '%2000000000d' % 1 }}",
+        "{{ 'x'.center(2000000000) }}",
+        "{{ 'x'.ljust(width=2000000000) }}",
+        "{{ 'x' | center(2000000000) }}",
+        "{{ 'x' | indent(2000000000, true) }}",
+        "{{ '{:2000000000}'.format(1) }}",
+        "{{ range(2000000000) | list }}",
+        "{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}",
+        "{% set n = namespace(x='xxxxxxxx') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+        "{% set n = namespace(x='xxxxxxxx') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}",
+        "{% set n = namespace(x='x') %}{% for i in range(60) %}{% set n.x %}{{ n.x }}{{ n.x }}{% endset %}{% endfor %}",
+        "{% set n = namespace(x=3) %}{% for i in range(60) %}{% set n.x = n.x * n.x %}{% endfor %}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    ],
+)
+def test_a_template_that_would_take_too_much_fails_at_once(text: str) -> None:
+    with pytest.raises(RenderFailed, match=r"mail.txt"):
+        render(text)
+
+
+def test_output_is_bounded() -> None:
+    assert len(render("{{ x }}", x="x" * MAX_TEXT)) == MAX_TEXT
+    with pytest.raises(RenderFailed, match="the output is longer"):
+        render("{{ x }}{{ x }}", x="x" * MAX_TEXT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ x.append(1) }}",
+        "{{ x.__init__.__globals__ }}",
+        "{{ namespace.__init__.__globals__ }}",
+    ],
+)
+def test_the_inside_of_objects_cannot_be_reached(text: str) -> None:
+    with pytest.raises(RenderFailed):
+        render(text, x=[1])
+
+
+@pytest.mark.parametrize("text", ["{{ [1, 2] | random }}", "{{ lipsum() }}"])
+def test_nothing_random_is_left(text: str) -> None:
+    with pytest.raises((RenderFailed, TemplateBroken)):
+        render(text)
+
+
+def test_ordinary_loops_filters_and_concatenation_work() -> None:
+    text = "{% for x in xs %}{{ loop.index }}/{{ loop.length }}:{{ x ~ '!' }} {% else %}none{% endfor %}"
+    assert render(text, xs=["a", "b"]) == "1/2:a! 2/2:b! "
+    assert render(text, xs=[]) == "none"
+    assert render("{{ 3 * 4 }} {{ 7 % 4 }} {{ 2 ** 5 }} {{ 'ab' * 2 }} {{ '-' * 3 }}") == "12 3 32 abab ---"
+    assert render("{{ none }}|{{ x ~ none }}", x=1) == "|1"
+
+
+def test_a_rendering_starts_with_its_full_number_of_steps() -> None:
+    templates = Templates(Sources({"t": "{% for a in range(9000) %}{% endfor %}ok"}, {}))
+    template = templates.text("t")
+    assert [templates.render(template, {}) for _ in range(20)] == ["ok"] * 20
+
+
+def test_concatenation_keeps_escaping() -> None:
+    templates = Templates(Sources({"t": "{{ a ~ '<b>' ~ ('<i>' | safe) }}{{ a + b }}"}, {}))
+    assert templates.render(templates.html("t"), {"a": "<", "b": ">"}) == "&lt;&lt;b&gt;<i>&lt;&gt;"

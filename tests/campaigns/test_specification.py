@@ -1,0 +1,217 @@
+"""What the author of a campaign file is told."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.campaigns.workshop import CAMPAIGN, Workshop
+from tierii_mta.campaigns.problems import CampaignInvalid
+from tierii_mta.campaigns.specification import load, parse, read
+from tierii_mta.errors import CheckFailed, ExitCode
+from tierii_mta.queue.delivery import Priority
+from tierii_mta.yaml12 import load as load_yaml
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(CampaignInvalid) as caught:
+        parse(text, path=Path("c.yaml"))
+    return [str(problem) for problem in caught.value.problems]
+
+
+def with_line(line: str) -> str:
+    return CAMPAIGN + line + "\n"
+
+
+def test_the_five_required_keys_are_enough(workshop: Workshop) -> None:
+    campaign = workshop.campaign()
+    specification = campaign.specification
+    assert campaign.id == "spring"
+    assert specification.is_marketing
+    assert specification.priority is Priority.NORMAL
+    assert not specification.tracking.opens
+    assert specification.unsubscribe.one_click
+
+
+def test_every_missing_key_is_named_at_once() -> None:
+    assert problems("version: 1") == [
+        "c.yaml:1: campaign: is missing; add the key campaign",
+        "c.yaml:1: from: is missing; add the key from",
+        "c.yaml:1: subject: is missing; add the key subject",
+        "c.yaml:1: template: is missing; add the key template",
+        "c.yaml:1: contacts: is missing; add the key contacts",
+    ]
+
+
+def test_an_unknown_key_is_answered_with_line_and_the_nearest_known_one() -> None:
+    found = problems(CAMPAIGN.replace("subject:", "subjekt:").replace("name: Acme,", "nmae: Acme,"))
+    assert "c.yaml:3: from.nmae: the key nmae is unknown here; did you mean name?" in found
+    assert "c.yaml:4: subjekt: the key subjekt is unknown here; did you mean subject?" in found
+    assert any("subject: is missing" in line for line in found)
+
+
+def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
+    found = problems(
+        "campaign: {id: Spring!, kind: marketingg}\n"
+        "from: {email: nobody}\n"
+        "subject: 5\n"
+        "template: {html: a.html, inline_css: true}\n"
+        "variables: {email: x}\n"
+        "headers: {Subject: x}\n"
+        "contacts: [{type: csv, pth: a}, {type: jsn}, {type: json, path: p.json}]\n"
+        "tracking: {opens: yes}\n"
+        "segment: age > 3\n"
+    )
+    assert [line.split(": ")[1] for line in found] == [
+        "campaign.id",
+        "campaign.kind",
+        "from.email",
+        "subject",
+        "template.inline_css",
+        "variables.email",
+        "headers.Subject",
+        "contacts[2].type",
+        "contacts[0].path",
+        "contacts[0].pth",
+        "contacts[1]",
+        "tracking.opens",
+        "segment",
+    ]
+    assert "did you mean marketing?" in found[1]
+    assert "did you mean path?" in found[9]
+    assert "did you mean json?" in found[10]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "segment: age > 21",
+        "rate: {max: 100/h}",
+        "batch: {delay: 5s}",
+        "batch_delay: 5",
+        "delay_minutes: 1",
+        'schedule: {start: "2026-03-20T09:00"}',
+        "schedule: {recipient_local: true}",
+        'schedule: {window: {days: [mon], from: "09:00", to: "17:00"}}',
+        "tracking: {opens: true}",
+        "tracking: {clicks: true}",
+        "unsubscribe: {mailto: true}",
+        "guards: {bounce: 5%}",
+        "notify: {when: [completed], to: [ops@example.com]}",
+        "exclude: {campaigns_within: 3d}",
+        "dedupe: {on_conflict: last}",
+        "transport: {use: smarthost}",
+        "transport: {fallback: [smarthost]}",
+        "follow_ups: [{id: nudge, after: 3d}]",
+        "stop_on: [reply]",
+        "compliance: {profiles: [can-spam]}",
+        "reply_to: {email: hello@example.com, track: true}",
+        "ab_test: {variants: [{id: a}, {id: b}], sample: 20%, winner: {metric: click, after: 4h, otherwise: a}}",
+    ],
+)
+def test_what_is_not_built_yet_is_refused_and_never_ignored(line: str) -> None:
+    found = problems(with_line(line))
+    assert len(found) == 1
+    assert "is not available in this version; remove it" in found[0]
+    assert found[0].startswith("c.yaml:8: ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "schedule: {start: now, timezone: America/Los_Angeles}",
+        "tracking: {opens: false, clicks: false}",
+        "batch: {size: 50, delay: 0s}",
+        "batch_size: 50",
+        "unsubscribe: {one_click: true, mailto: false, footer: none}",
+        "transport: {use: direct-mx, fallback: []}",
+        "segment: null",
+        "dedupe: {key: email, on_conflict: first}",
+    ],
+)
+def test_the_value_that_means_off_is_always_allowed(line: str) -> None:
+    assert parse(with_line(line), path=Path("c.yaml")).id == "spring"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("variables: {first_name: x}", "'first_name' is taken"),
+        ("variables: {range: x}", "'range' is taken"),
+        ("variables: {two words: x}", "cannot be used in a template"),
+        ("headers: {X-A: 5}", "5 is not a text; put it in quotes"),
+        ('headers: {X-A: "a\\r\\nBcc: b@example.com"}', "control character U+000D"),
+        ("headers: {Bcc: x}", "only X-*, Feedback-ID and Precedence are"),
+        ("schema: {max_rejects: many}", "neither a number of rows nor a share"),
+        ("schema: {types: {age: itn}}", "did you mean int?"),
+        ("schedule: {timezone: Mars/Base}", "is not a time zone"),
+        ("compliance: {postal_address: '{{ x }}'}", "is not a template"),
+        ("list: {id: Not A List}", "is not a list id"),
+        ("version: 2", "less than or equal to 1"),
+        ("batch: {size: 5}\nbatch_size: 5", "say again what another key says"),
+        ("variables: {token: '${env:TOKEN}'}", "may only stand in path, url, auth and query of a feed"),
+        ("attachments: [{path: a, inline: 'two words'}]", "does not match"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_to_write(line: str, expected: str) -> None:
+    assert any(expected in found for found in problems(with_line(line)))
+
+
+def test_a_name_that_would_break_out_of_the_from_field_is_refused() -> None:
+    found = problems(CAMPAIGN.replace("name: Acme", r'name: "Acme\nBcc: x@example.com"'))
+    assert "U+000A" in found[0]
+
+
+def test_transactional_mail_has_high_priority_unless_said_otherwise() -> None:
+    text = CAMPAIGN.replace("name: Spring sale", "kind: transactional")
+    assert parse(text, path=Path("c.yaml")).specification.priority is Priority.HIGH
+    text = CAMPAIGN.replace("name: Spring sale", "kind: transactional, priority: low")
+    assert parse(text, path=Path("c.yaml")).specification.priority is Priority.LOW
+
+
+def test_the_canonical_form_knows_no_defaults_no_aliases_and_no_contacts() -> None:
+    plain = parse(with_line("batch: {size: 50}"), path=Path("c.yaml")).specification.canonical()
+    alias = parse(with_line("batch_size: 50\ntracking: {opens: false}"), path=Path("c.yaml")).specification.canonical()
+    assert plain == alias
+    assert "anna@example.org" not in str(plain)
+    assert plain["batch"] == {"size": 50}
+    assert "schedule" not in plain
+
+
+def test_the_canonical_form_reads_back_as_the_same_campaign() -> None:
+    line = (
+        "list: {id: news.example.com}\nheaders: {X-A: a}\nattachments: [{path: a.png, inline: a}]\nvariables: {n: 1.5}"
+    )
+    first = parse(with_line(line), path=Path("c.yaml")).specification
+    again = read(first.canonical())
+    assert again.canonical() == first.canonical()
+    assert again.list_id == "news.example.com"
+
+
+def test_references_stay_unresolved_in_the_canonical_form_and_resolve_when_read() -> None:
+    text = CAMPAIGN + '  - {type: csv, path: "${env:PEOPLE}.csv"}\n'
+    campaign = parse(text, path=Path("c.yaml"), environ={"PEOPLE": "secret-place"})
+    assert "secret-place" not in str(campaign.specification.canonical())
+    assert campaign.file("${env:PEOPLE}.csv") == Path("secret-place.csv")
+    with pytest.raises(CheckFailed, match="environment variable OTHER is not set"):
+        campaign.resolve("${env:OTHER}")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a\n- b", "a: 1\na: 2", "5"])
+def test_broken_yaml_is_a_failed_check(text: str) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        parse(text, path=Path("c.yaml"))
+    assert caught.value.exit_code == ExitCode.CHECK_FAILED
+    assert "c.yaml" in str(caught.value)
+
+
+def test_a_missing_file_is_a_failed_check(tmp_path: Path) -> None:
+    with pytest.raises(CheckFailed, match="No such file"):
+        load(tmp_path / "no.yaml")
+
+
+def test_every_shipped_campaign_is_sound() -> None:
+    files = [path for path in (REPOSITORY / "templates").rglob("*.yaml") if "campaign" in load_yaml(path).value]
+    for file in files:
+        assert load(file).id
