@@ -10,11 +10,11 @@ from tierii_mta.campaigns.store import CampaignRecord
 from tierii_mta.cli.installation import ask_daemon, opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.cli.progress import Progress, follow
-from tierii_mta.clock import elapsed, rfc3339
+from tierii_mta.clock import Instant, elapsed, rfc3339
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.errors import NotFound, Unavailable
 from tierii_mta.quantities import format_duration
-from tierii_mta.queue.delivery import State
+from tierii_mta.queue.delivery import FailureReason, State
 
 
 @click.command(cls=Command)
@@ -54,16 +54,19 @@ async def show_campaign(call: Invocation, installation: Installation, campaign: 
     record = await find_campaign(installation, campaign)
     counts = complete_counts(await installation.campaigns.counts(campaign))
     marks = dict(await installation.campaigns.marks(campaign))
+    failures = await installation.campaigns.failures(campaign)
+    now = installation.clock.now()
     summary = {
         "campaign": campaign,
         "state": str(record.state),
         "counts": counts,
         "marks": marks,
-        "metrics": _metrics(installation, record, counts, marks),
+        "metrics": _metrics(record, counts, marks, bounced=failures.get(FailureReason.BOUNCED, 0), now=now),
     }
     reason = f" ({record.reason})" if record.reason else ""
     lines = [f"{campaign}  {call.output.paint(record.state)}{reason}  created {rfc3339(record.created_at)}"]
     lines += [f"  {call.output.paint(name)}{' ' * (12 - len(name))}{count}" for name, count in counts.items() if count]
+    lines += [f"  {reason:<12}{count}  (of those failed)" for reason, count in failures.items()]
     lines += [f"  {name:<12}{count}  (mark)" for name, count in marks.items() if count]
     call.output.summary(summary, "\n".join(lines))
 
@@ -74,25 +77,27 @@ def complete_counts(counts: Mapping[State, int]) -> dict[str, int]:
 
 
 def _metrics(
-    installation: Installation, record: CampaignRecord, counts: Mapping[str, int], marks: Mapping[str, int]
+    record: CampaignRecord, counts: Mapping[str, int], marks: Mapping[str, int], *, bounced: int, now: Instant
 ) -> dict[str, float | None]:
     """Return the specification's names. Rates are percentages: of delivered persons where they speak of readers, of
-    all where they speak of delivery. Opens and clicks count persons, each once."""
+    all where they speak of delivery. Opens and clicks count persons, each once; bounces those refused at once and
+    those that came back later; average_send_time is seconds of the campaign per finished mail."""
     total, sent, failed = sum(counts.values()), counts["completed"], counts["failed"]
-    end = record.finished_at or installation.clock.now()
+    bounces = bounced + marks["late_bounce"]
+    end = record.finished_at or now
     duration = elapsed(record.started_at, end).total_seconds() if record.started_at else None
     finished = sent + failed
     return {
         "total_emails": total,
         "successful_sends": sent,
         "failed_sends": failed,
-        "opens": marks.get("opened", 0),
-        "clicks": marks.get("clicked", 0),
-        "bounces": marks.get("bounced", 0) + marks.get("late_bounce", 0),
+        "opens": marks["opened"],
+        "clicks": marks["clicked"],
+        "bounces": bounces,
         "delivery_rate": _percent(sent, total),
-        "open_rate": _percent(marks.get("opened", 0), sent),
-        "click_rate": _percent(marks.get("clicked", 0), sent),
-        "bounce_rate": _percent(marks.get("bounced", 0) + marks.get("late_bounce", 0), total),
+        "open_rate": _percent(marks["opened"], sent),
+        "click_rate": _percent(marks["clicked"], sent),
+        "bounce_rate": _percent(bounces, total),
         "average_send_time": round(duration / finished, 4) if duration is not None and finished else None,
         "campaign_duration": duration,
     }

@@ -21,7 +21,7 @@ from tierii_mta.campaigns.store import (
 from tierii_mta.clock import Clock, Instant
 from tierii_mta.errors import Conflict, NotFound
 from tierii_mta.events import EventType
-from tierii_mta.queue.delivery import OPEN, Json, Priority, State, StreamId
+from tierii_mta.queue.delivery import OPEN, FailureReason, Json, Priority, State, StreamId
 from tierii_mta.queue.store import ChangeKind
 from tierii_mta.storage import recipients, snapshots
 from tierii_mta.storage.codes import (
@@ -74,6 +74,12 @@ class StoredCampaigns:
     async def marks(self, campaign: str) -> Mapping[str, int]:
         counted = await self._connections.read(_tally_of, campaign)
         return {mark.name.lower(): counted.get(MARK_KIND_BASE + mark, 0) for mark in Mark}
+
+    async def failures(self, campaign: str) -> Mapping[FailureReason, int]:
+        def work(connection: Connection) -> Mapping[FailureReason, int]:
+            return recipients.failures(connection, _existing(connection, campaign).number)
+
+        return await self._connections.read(work)
 
     async def snapshot(self, campaign: str) -> Snapshot:
         return await self._connections.read(

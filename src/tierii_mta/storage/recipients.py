@@ -3,18 +3,18 @@
 Owns the rows of `delivery` that belong to campaigns, a page a commit; the state of the campaign is `campaigns`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from tierii_mta.campaigns.store import Added, NewRecipient
 from tierii_mta.clock import Instant
-from tierii_mta.queue.delivery import Priority, State
+from tierii_mta.queue.delivery import FailureReason, Priority, State
 from tierii_mta.storage.accept import NEW_DELIVERY, new_delivery
 from tierii_mta.storage.bulk import insert_rows
-from tierii_mta.storage.codes import STATE, STATE_OF
+from tierii_mta.storage.codes import REASON_OF, STATE, STATE_OF
 from tierii_mta.storage.lanes import lane_ids, places
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.suppression import suppressions_of
@@ -134,3 +134,13 @@ def retry_page(connection: Connection, owner: AnyRow, *, now: Instant, expires_a
         ledger.move(at[row.lane].stream, Priority(row.priority), State.FAILED, State.PENDING)
     ledger.write(connection)
     return len(rows)
+
+
+def failures(connection: Connection, number: int) -> Mapping[FailureReason, int]:
+    """Count a campaign's failed rows by reason, over the partial index that holds nothing but set-aside rows."""
+    counted = (
+        select(delivery.c.reason, func.count())
+        .where(delivery.c.campaign == number, delivery.c.state == STATE[State.FAILED], IS_SET_ASIDE)
+        .group_by(delivery.c.reason)
+    )
+    return {REASON_OF[reason]: count for reason, count in connection.execute(counted).all() if reason is not None}
