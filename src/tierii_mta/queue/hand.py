@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
-from tierii_mta.clock import Clock, later, sortable_id
+from tierii_mta.clock import Clock, later
 from tierii_mta.errors import TieriiError, Unavailable
 from tierii_mta.queue.alarm import Alarm
 from tierii_mta.queue.committer import Committer
@@ -25,6 +25,8 @@ from tierii_mta.queue.settlement import IllegalOutcome, Moment, Settlement
 from tierii_mta.queue.store import Activate, Settle
 
 _SICK_PAUSE = timedelta(seconds=5)  # of a delivery that could not be activated or read
+
+_ID_OCTETS = 8
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +97,7 @@ class Hand:
         self._holdings: set[_Holding] = set()
         self._by_priority: Counter[Priority] = Counter()
         self._emptied = Alarm(clock)
+        self._chance = b""
         self.crashes = 0
 
     def __len__(self) -> int:
@@ -229,4 +232,8 @@ class Hand:
         _log.exception("the attempt of delivery %d broke off while %s", holding.delivery.id, holding.state)
 
     def _new_id(self) -> str:
-        return sortable_id("evt", self._clock)
+        """As `clock.sortable_id`, but asking the system for chance once in 512 events: each call costs microseconds."""
+        if len(self._chance) < _ID_OCTETS:
+            self._chance = self._clock.token(512 * _ID_OCTETS)
+        octets, self._chance = self._chance[:_ID_OCTETS], self._chance[_ID_OCTETS:]
+        return f"evt_{self._clock.now():012x}{octets.hex()}"

@@ -39,13 +39,6 @@ class Retention:
     bodies: timedelta = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Duty:
-    name: str
-    every: timedelta
-    work: Callable[[], Awaitable[None]]
-
-
 class Janitor:
     """Runs the duties, each in a loop of its own."""
 
@@ -69,16 +62,12 @@ class Janitor:
 
     async def run(self) -> None:
         """Do every duty at its times until cancelled."""
-        duties = (
-            _Duty(name="heartbeat", every=timedelta(seconds=15), work=self.heartbeat),
-            _Duty(name="free_dead", every=timedelta(minutes=1), work=self.free_dead),
-            _Duty(name="expire", every=timedelta(minutes=1), work=self.expire),
-            _Duty(name="purge", every=timedelta(minutes=10), work=self.purge),
-            _Duty(name="finish_streams", every=timedelta(seconds=1), work=self.finish_streams),
-        )
         async with asyncio.TaskGroup() as group:
-            for duty in duties:
-                group.create_task(self._repeat(duty), name=f"janitor.{duty.name}")
+            group.create_task(self.every(timedelta(seconds=15), self.heartbeat, name="heartbeat"))
+            group.create_task(self.every(timedelta(minutes=1), self.free_dead, name="free_dead"))
+            group.create_task(self.every(timedelta(minutes=1), self.expire, name="expire"))
+            group.create_task(self.every(timedelta(minutes=10), self.purge, name="purge"))
+            group.create_task(self.every(timedelta(seconds=1), self.finish_streams, name="finish_streams"))
 
     async def heartbeat(self) -> None:
         """Say that this process lives."""
@@ -114,10 +103,11 @@ class Janitor:
         for campaign in await self._store.finish_streams(self._clock.now()):
             _log.info("campaign %s has ended", campaign)
 
-    async def _repeat(self, duty: _Duty) -> None:
+    async def every(self, pause: timedelta, work: Callable[[], Awaitable[None]], *, name: str) -> None:
+        """Do a duty after each pause, until cancelled."""
         while True:
-            await self._clock.sleep(duty.every.total_seconds())
+            await self._clock.sleep(pause.total_seconds())
             try:
-                await duty.work()
+                await work()
             except Unavailable as failure:
-                _log.warning("%s could not be done and is tried again in %s: %s", duty.name, duty.every, failure)
+                _log.warning("%s could not be done and is tried again in %s: %s", name, pause, failure)

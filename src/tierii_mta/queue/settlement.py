@@ -292,12 +292,14 @@ def _smtp_data(attempt: Attempt, number: int) -> dict[str, Any]:
         "attempt": number,
         "elapsed_ms": round(attempt.elapsed / timedelta(milliseconds=1)),
     }
-    optional = {
-        "mx": attempt.mx,
-        "address": attempt.address,
-        "enhanced": str(reply.enhanced) if reply.enhanced else None,
-        "tls": attempt.tls,
-        "source": attempt.source,
-    }
-    data.update((name, value) for name, value in optional.items() if value is not None)
+    if attempt.mx is not None:
+        data["mx"] = attempt.mx
+    if attempt.address is not None:
+        data["address"] = attempt.address
+    if reply.enhanced is not None:
+        data["enhanced"] = str(reply.enhanced)
+    if attempt.tls is not None:
+        data["tls"] = attempt.tls
+    if attempt.source is not None:
+        data["source"] = attempt.source
     return data

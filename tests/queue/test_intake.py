@@ -1,0 +1,98 @@
+"""The only door in for stored messages."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.queue.plant import CODEC, SCHEDULE, addresses, committing, open_database, plant
+from tests.support.clock import ManualClock
+from tierii_mta.clock import later
+from tierii_mta.errors import Unavailable
+from tierii_mta.mail.address import Address
+from tierii_mta.queue.delivery import State
+from tierii_mta.queue.intake import PART_BYTES, Intake, Submission, split_content
+from tierii_mta.queue.store import CommitFailed
+
+
+def submission(content: bytes = b"Subject: hello\r\n\r\nHello.\r\n", key: str | None = None) -> Submission:
+    return Submission(
+        stream="send",
+        reverse_path=Address.parse("a@example.com"),
+        recipients=[Address.parse(one) for one in ("ann@one.example", "bob@two.example", "ANN@one.example")],
+        content=content,
+        message_id="<m1@example.com>",
+        idempotency_key=key,
+    )
+
+
+async def test_a_large_message_is_kept_in_parts_and_comes_back_whole(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = await open_database(tmp_path, clock)
+    content = bytes(range(256)) * 2_500
+    async with committing(database, clock) as committer:
+        intake = Intake(committer=committer, codec=CODEC, schedule=SCHEDULE, clock=clock)
+        accepted = await intake.accept(submission(content))
+    parts = await database.queue.message_parts(accepted.message)
+    assert [len(part) for part in parts] == [PART_BYTES, PART_BYTES, 640_000 - 2 * PART_BYTES]
+    assert b"".join(parts) == content
+    await database.close()
+
+
+async def test_each_person_gets_one_delivery_with_the_lifetime_of_the_schedule(tmp_path: Path) -> None:
+    async with plant(tmp_path) as queue:
+        accepted = await queue.intake.accept(submission())
+        await queue.ended(2)
+        assert len(accepted.deliveries) == 2
+        queued = await queue.events("email.queued")
+        assert [(event.recipient, event.delivery_id) for event in queued] == [
+            ("ann@one.example", accepted.deliveries[0]),
+            ("bob@two.example", accepted.deliveries[1]),
+        ]
+        for one in queue.script.handed:
+            assert one.expires_at == later(one.accepted_at, timedelta(days=1))
+            assert one.recipient_key == CODEC.person_key(Address.parse(one.recipient))
+            assert one.reverse_path == "a@example.com"
+
+
+async def test_a_repeated_idempotency_key_answers_with_the_first_message_and_sends_nothing(tmp_path: Path) -> None:
+    async with plant(tmp_path) as queue:
+        first, *repeats = await asyncio.gather(*(queue.intake.accept(submission(key="k1")) for _ in range(5)))
+        repeats.append(await queue.intake.accept(submission(key="k1")))
+        await queue.ended(2)
+        assert not first.is_repeat
+        assert all(one.is_repeat and one.deliveries == first.deliveries and not one.loads for one in repeats)
+        other = await queue.intake.accept(submission(key="k2"))
+        assert not other.is_repeat
+        await queue.ended(4)
+
+
+async def test_a_message_without_recipients_is_refused(tmp_path: Path) -> None:
+    async with plant(tmp_path) as queue:
+        with pytest.raises(ValueError, match="recipient"):
+            await queue.accept()
+
+
+async def test_a_sick_store_takes_no_mail_and_sends_none(tmp_path: Path) -> None:
+    async with plant(tmp_path) as queue:
+        await queue.accept(*addresses(2))
+        await queue.ended(2)
+        queue.committer.report_sick(CommitFailed("the disk is full"))
+        with pytest.raises(Unavailable):
+            await queue.accept("late@one.example")
+        await queue.until(lambda: not queue.committer.is_sick)
+        await queue.accept("again@one.example")
+        await queue.ended(3)
+        assert await queue.states("again@one.example") == [State.COMPLETED]
+
+
+@given(st.lists(st.binary(max_size=3 * PART_BYTES // 2), max_size=4))
+def test_parts_hold_the_message_whatever_pieces_it_came_in(pieces: list[bytes]) -> None:
+    parts = list(split_content(iter(pieces)))
+    assert b"".join(parts) == b"".join(pieces)
+    assert all(len(part) == PART_BYTES for part in parts[:-1])
+    assert all(0 < len(part) <= PART_BYTES for part in parts)
+    assert parts == list(split_content(b"".join(pieces)))
