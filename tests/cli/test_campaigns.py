@@ -1,6 +1,9 @@
 """A campaign on the command line, from check to cancel; no daemon runs."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from tests.cli.conftest import CommandLine
 from tierii_mta.queue.delivery import State
 
+PROGRAM = [sys.executable, "-m", "tierii_mta.cli.main"]
 STATES = [str(state) for state in State]
 
 
@@ -214,3 +218,27 @@ def test_events_behind_a_cursor_and_of_late(cli: CommandLine, campaign_file: Pat
     assert cli("events", "--after", str(first["seq"]), "--json").summary["events"] == 1
     assert cli("events", "--since", "1h", "--json").summary["events"] == 2
     assert cli("events", "--since", "yesterday").code == 2
+
+
+def test_following_the_log_shows_what_happens_until_it_is_interrupted(
+    cli: CommandLine, campaign_file: Path, settings_file: Path
+) -> None:
+    cli("enqueue", campaign_file)
+    following = subprocess.Popen(
+        [*PROGRAM, "events", "--follow", "--after", "0", "--json", "--config", str(settings_file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert following.stdout is not None
+    old = [json.loads(following.stdout.readline())["type"] for _ in range(2)]
+    cli("pause", "welcome")
+    new = json.loads(following.stdout.readline())
+    following.send_signal(signal.SIGINT)
+    rest, err = following.communicate()
+
+    assert old == ["campaign.created", "campaign.started"]
+    assert new["type"] == "campaign.paused"
+    assert json.loads(rest) == {"events": 3, "last_seq": new["seq"]}
+    assert following.returncode == 130
+    assert "Traceback" not in err

@@ -1,11 +1,15 @@
 """`events`: the event log, read by cursor."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import click
 
 from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.cli.persons import parse_age
-from tierii_mta.clock import rfc3339
+from tierii_mta.clock import Instant, rfc3339
+from tierii_mta.daemon.installation import Installation
 from tierii_mta.errors import UsageError
 from tierii_mta.events import Event, EventType
 from tierii_mta.yaml12 import nearest
@@ -26,22 +30,38 @@ async def events(call: Invocation, follow: bool, types: tuple[str, ...], since: 
         _check_type(name)
     async with opened(call) as installation:
         start = parse_age(since, now=installation.clock.now()) if since else None
-        cursor, count = after or 0, 0
         is_shown = not follow or start is not None or after is not None  # else the end of the log is looked for first
-        while True:
-            last = cursor
-            async for event in installation.queue.events(after=cursor, limit=_PAGE, types=types):
-                cursor = event.seq or cursor
-                if is_shown and (start is None or event.at >= start):
-                    call.output.record(event.as_json(), _line(event))
-                    count += 1
-            if cursor != last:
-                continue
-            if not follow:
-                break
-            is_shown = True
-            await installation.clock.sleep(_POLL_SECONDS)
-    call.output.summary({"events": count, "last_seq": cursor})
+        log = _Log(call, installation, types, start, cursor=after or 0)
+        try:
+            await log.read(is_shown=is_shown)
+            while follow:
+                await installation.clock.sleep(_POLL_SECONDS)
+                await log.read()
+        finally:
+            call.output.summary({"events": log.count, "last_seq": log.cursor})
+
+
+@dataclass(slots=True)
+class _Log:
+    """How far the log was read."""
+
+    call: Invocation
+    installation: Installation
+    types: Sequence[str]
+    start: Instant | None
+    cursor: int
+    count: int = 0
+
+    async def read(self, *, is_shown: bool = True) -> None:
+        """Read to the end, page by page, printing what is not too old."""
+        last = -1
+        while last != self.cursor:
+            last = self.cursor
+            async for event in self.installation.queue.events(after=self.cursor, limit=_PAGE, types=self.types):
+                self.cursor = event.seq or self.cursor
+                if is_shown and (self.start is None or event.at >= self.start):
+                    self.call.output.record(event.as_json(), _line(event))
+                    self.count += 1
 
 
 def _line(event: Event) -> str:
