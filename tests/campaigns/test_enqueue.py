@@ -293,6 +293,11 @@ async def test_an_error_that_only_a_value_causes_does_not_stop_the_campaign(work
         (CAMPAIGN, "\n{{ x | nofilter }}", r"mail.html.j2:2: No filter named 'nofilter'"),
         (CAMPAIGN, "{{ web_view_url }}", r"mail.html.j2:1: web_view_url is not available in this version"),
         (CAMPAIGN, "{% include 'gone.j2' %}", r"the template gone.j2 was not found"),
+        (
+            CAMPAIGN,
+            "\n<img src='cid:logo'>",
+            r"mail.html.j2:2: cid:logo names no attachment; add one with inline: logo",
+        ),
         (CAMPAIGN, "{% include '../gone.j2' %}", r"lies outside the campaign's folder"),
         (CAMPAIGN, "{% include first_name %}", r"whose name is computed"),
         (

@@ -1,5 +1,6 @@
 """What the author of a campaign file is told."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -215,3 +216,11 @@ def test_every_shipped_campaign_is_sound() -> None:
     files = [path for path in (REPOSITORY / "templates").rglob("*.yaml") if "campaign" in load_yaml(path).value]
     for file in files:
         assert load(file).id
+
+
+def test_the_reference_page_shows_files_that_load() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "campaign-yaml.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        assert parse(block, path=Path("c.yaml")).id == "spring-2026"

@@ -6,6 +6,7 @@ once, at enqueue.
 """
 
 import mimetypes
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from tierii_mta.yaml12 import KeyPath
 
 MAX_SOURCE_BYTES = 1 << 20
 _MAX_SOURCES = 100
+_CID = re.compile(r"""["'(]cid:([A-Za-z0-9._-]+)""")
 SUBJECT = "subject"
 HEADERS = "header:"
 
@@ -53,6 +55,7 @@ def expand(campaign: Campaign) -> Expansion:
     html = _gather_main(gathering, template.html, "html")
     text = _gather_main(gathering, None if template.text == "auto" else template.text, "text")
     attachments = list(_attachments(gathering))
+    gathering.problems += _lost_images(gathering, {each.content_id for each in attachments})
     if gathering.problems:
         raise CampaignInvalid(gathering.problems)
     return Expansion(
@@ -168,6 +171,16 @@ def _attachments(gathering: _Gathering) -> Iterator[Attachment]:
             continue
         media_type = types.guess_type(path.name)[0] or "application/octet-stream"
         yield Attachment(filename=path.name, content=content, media_type=media_type, content_id=each.inline)
+
+
+def _lost_images(gathering: _Gathering, inline: set[str | None]) -> Iterator[Problem]:
+    """Yield each `cid:` that no attachment answers to: the reader would see a broken image."""
+    for name, text in gathering.texts.items():
+        for found in _CID.finditer(text):
+            if found[1] not in inline and not name.startswith(HEADERS) and name != SUBJECT:
+                line = text.count("\n", 0, found.start()) + 1
+                what = f"cid:{found[1]} names no attachment"
+                yield Problem(f"{gathering.files[name]}:{line}", what, f"add one with inline: {found[1]}")
 
 
 @dataclass(frozen=True, slots=True)

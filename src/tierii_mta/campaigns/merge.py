@@ -17,7 +17,7 @@ from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import message_id
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import TokenCodec, return_path, seal_unsubscribe
-from tierii_mta.outbound.content import Prepared, RenderFailed
+from tierii_mta.outbound.content import Prepared
 from tierii_mta.queue.delivery import Delivery
 
 _MAX_BYTES = 128_000_000
@@ -95,8 +95,10 @@ class CampaignContent:
         snapshot = await self._store.snapshot(campaign)
         try:
             return await self._press.mount(campaign, snapshot)
-        except TemplateBroken as cause:  # they compiled at enqueue; a later version of us may be stricter
-            raise RenderFailed(str(cause)) from cause
+        except (
+            TemplateBroken
+        ) as cause:  # it compiled at enqueue: this version of us is stricter, nobody's values are wrong
+            raise Unavailable(cause.what, where=f"{campaign}: {cause.file}:{cause.line}") from cause
 
     def _evict(self) -> None:
         while len(self._editions) > 1 and (

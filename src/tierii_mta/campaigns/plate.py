@@ -6,14 +6,15 @@ so that every attempt at a delivery prints the same octets; signing is not here.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, Undefined, meta
 
 from tierii_mta.campaigns.expansion import HEADERS, SUBJECT
-from tierii_mta.campaigns.footer import Footer
 from tierii_mta.campaigns.plaintext import TextMaker
 from tierii_mta.campaigns.snapshot import Content, read_snapshot
 from tierii_mta.campaigns.specification import Specification
@@ -27,6 +28,8 @@ from tierii_mta.outbound.content import RenderFailed
 from tierii_mta.queue.delivery import Json
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
+_BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
+_FOOTER_STYLE = "margin:24px 0 0;font:12px/1.5 sans-serif;color:#666"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +132,37 @@ class Plate:
         return " ".join(self._templates.render(template, context).split())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Footer:
+    """A visible way out and who writes (`unsubscribe.footer: auto`): added to a part whose template lacks it."""
+
+    postal_address: str | None
+    html_has_link: bool  # the template shows the link
+    text_has_link: bool
+
+    def add_to_html(self, html: str, unsubscribe_url: str) -> str:
+        """Return the page with what it lacks, inside its body."""
+        lines = []
+        if self.postal_address and escape(self.postal_address) not in html and self.postal_address not in html:
+            lines.append(escape(self.postal_address))
+        if not self.html_has_link:
+            lines.append(f'<a href="{escape(unsubscribe_url)}" style="color:#666">Unsubscribe</a>')
+        if not lines:
+            return html
+        block = f'<p style="{_FOOTER_STYLE}">{"<br>".join(lines)}</p>\n'
+        at = max((end.start() for end in _BODY_END.finditer(html)), default=len(html))
+        return f"{html[:at]}{block}{html[at:]}"
+
+    def add_to_text(self, text: str, unsubscribe_url: str) -> str:
+        """Return the text with what it lacks at its end."""
+        lines = []
+        if self.postal_address and self.postal_address not in text:
+            lines.append(self.postal_address)
+        if not self.text_has_link:
+            lines.append(f"Unsubscribe: {unsubscribe_url}")
+        return f"{text.rstrip()}\n\n-- \n{chr(10).join(lines)}\n" if lines else text
+
+
 def _fixed_fields(specification: Specification) -> list[bytes]:
     """Return From, and what else is the same in every mail."""
     fields = [address_field("From", [(specification.sender.name or None, specification.from_address)])]
@@ -158,10 +192,10 @@ def _constants(content: Content) -> dict[str, Any]:
     }
 
 
-def _footer(content: Content) -> Footer | None:
+def _footer(content: Content) -> _Footer | None:
     if not content.specification.is_marketing or content.specification.unsubscribe.footer != "auto":
         return None
-    return Footer(
+    return _Footer(
         postal_address=content.postal_address,
         html_has_link=_uses_link(content.sources, content.html),
         text_has_link=_uses_link(content.sources, content.text),

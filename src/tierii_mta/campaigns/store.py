@@ -45,7 +45,7 @@ CAMPAIGN_TRANSITIONS: Mapping[CampaignState, frozenset[CampaignState]] = {
 class Snapshot:
     """What a campaign sends, complete and fixed: enough to render any of its mails without the operator's files."""
 
-    specification: Mapping[str, Json]  # canonical campaign.yaml, secrets unresolved
+    specification: Mapping[str, Json]  # canonical campaign.yaml and what was pinned with it (campaigns.snapshot)
     contents: Mapping[str, bytes]  # SHA-256 in hex → expanded template or attachment
 
 
