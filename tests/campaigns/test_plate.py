@@ -83,6 +83,14 @@ def test_a_template_that_shows_the_link_gets_no_second_one(workshop: Workshop) -
     assert part(mail, "plain") == f"Hi Anna\n\n-- \nUnsubscribe: {URL}\n"
 
 
+def test_a_campaign_of_text_alone_is_one_part(workshop: Workshop) -> None:
+    workshop.write("mail.txt", "Hi {{ first_name }} & co\n")
+    text = CAMPAIGN.replace("{html: mail.html.j2}", "{text: mail.txt}")
+    mail = mail_of(plate_of(workshop, text, html=None), first_name="<Anna>")
+    assert mail.get_content_type() == "text/plain"
+    assert part(mail, "plain") == f"Hi <Anna> & co\n\n-- \nUnsubscribe: {URL}\n"
+
+
 def test_footer_none_and_transactional_mail_get_neither_footer_nor_list_fields(workshop: Workshop) -> None:
     plain = mail_of(plate_of(workshop, CAMPAIGN + "unsubscribe: {footer: none, one_click: false}\n"))
     assert URL not in part(plain, "html")

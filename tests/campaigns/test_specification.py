@@ -8,6 +8,7 @@ import pytest
 from tests.campaigns.workshop import CAMPAIGN, Workshop
 from tierii_mta.campaigns.problems import CampaignInvalid
 from tierii_mta.campaigns.specification import load, parse, read
+from tierii_mta.campaigns.specification.references import resolve
 from tierii_mta.errors import CheckFailed, ExitCode
 from tierii_mta.queue.delivery import Priority
 from tierii_mta.yaml12 import load as load_yaml
@@ -190,11 +191,15 @@ def test_the_canonical_form_reads_back_as_the_same_campaign() -> None:
     assert again.list_id == "news.example.com"
 
 
-def test_references_stay_unresolved_in_the_canonical_form_and_resolve_when_read() -> None:
+def test_references_stay_unresolved_in_the_canonical_form_and_resolve_when_read(tmp_path: Path) -> None:
     text = CAMPAIGN + '  - {type: csv, path: "${env:PEOPLE}.csv"}\n'
     campaign = parse(text, path=Path("c.yaml"), environ={"PEOPLE": "secret-place"})
     assert "secret-place" not in str(campaign.specification.canonical())
     assert campaign.file("${env:PEOPLE}.csv") == Path("secret-place.csv")
+    (tmp_path / "place").write_text("people\n")
+    assert resolve("${file:place}.csv", environ={}, folder=tmp_path, where="c.yaml") == "people.csv"
+    with pytest.raises(CheckFailed, match=r"c.yaml: \$\{file:gone\} cannot be read"):
+        resolve("${file:gone}", environ={}, folder=tmp_path, where="c.yaml")
     with pytest.raises(CheckFailed, match="environment variable OTHER is not set"):
         campaign.resolve("${env:OTHER}")
 

@@ -63,6 +63,8 @@ class Templates:
         environment.start()
         try:
             return template.render(context)
+        except MemoryError:  # ours to answer for, not the contact's
+            raise
         except RecursionError as cause:
             raise RenderFailed(f"{template.filename}: calls itself without end") from cause
         except Exception as cause:  # the template is the operator's program: whatever it raises is its fault
