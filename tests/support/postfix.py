@@ -47,7 +47,7 @@ maillog_file = {home}/maillog
 maillog_file_prefixes = {home}
 myhostname = {hostname}
 mydestination =
-inet_interfaces = 127.0.0.1
+inet_interfaces = {host}
 inet_protocols = ipv4
 mynetworks =
 smtpd_relay_restrictions = reject_unauth_destination
@@ -76,12 +76,15 @@ class Postfix:
         home: Path,
         domains: Sequence[str],
         *,
+        address: tuple[str, int] | None = None,
         hostname: str = "mx.postfix.test",
         tls: tuple[Path, Path] | None = None,
     ) -> None:
         self._home, self._domains, self._hostname, self._tls = home, domains, hostname, tls
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        if address is None:
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                address = ("127.0.0.1", probe.getsockname()[1])
+        self.host, self.port = address
 
     def __enter__(self) -> Self:
         owner = pwd.getpwnam("postfix")
@@ -103,6 +106,7 @@ class Postfix:
         (self._home / "etc" / "main.cf").write_text(
             _MAIN.format(
                 home=self._home,
+                host=self.host,
                 daemons=daemons,
                 hostname=self._hostname,
                 domains=", ".join(self._domains),
@@ -111,7 +115,7 @@ class Postfix:
                 tls=tls,
             )
         )
-        (self._home / "etc" / "master.cf").write_text(_MASTER.format(port=f"127.0.0.1:{self.port}"))
+        (self._home / "etc" / "master.cf").write_text(_MASTER.format(port=f"{self.host}:{self.port}"))
         self._postfix("start")
         return self
 

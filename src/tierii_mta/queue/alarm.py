@@ -20,17 +20,18 @@ class Alarm:
     def ring(self) -> None:
         """Wake who waits; if nobody does, the next `wait` returns at once."""
         self._is_rung = True
-        self._wake()
+        if self._waiter is not None:
+            _finish(self._waiter)
 
     async def wait(self, seconds: float | None = None) -> bool:
         """Return True when rung, or False when `seconds` (None: any time) went by first."""
         if not self._is_rung:
-            self._waiter = asyncio.get_running_loop().create_future()
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
             sleeper = None if seconds is None else asyncio.ensure_future(self._clock.sleep(seconds))
-            if sleeper is not None:
-                sleeper.add_done_callback(lambda _: self._wake())
+            if sleeper is not None:  # it knows its own waiter: when it is cancelled, the next one may already wait
+                sleeper.add_done_callback(lambda _: _finish(waiter))
             try:
-                await self._waiter
+                await waiter
             finally:
                 self._waiter = None
                 if sleeper is not None:
@@ -38,6 +39,7 @@ class Alarm:
         was_rung, self._is_rung = self._is_rung, False
         return was_rung
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+
+def _finish(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)

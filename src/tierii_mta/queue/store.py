@@ -163,6 +163,15 @@ class LaneLoad:
     suspended_until: Instant | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """A lane that is closed for a while, and why."""
+
+    lane: Lane
+    until: Instant
+    reason: str
+
+
 class ChangeKind(StrEnum):
     """What another process changed."""
 
@@ -303,6 +312,9 @@ class QueueStore(Protocol):
 
     async def totals(self) -> Mapping[tuple[State, Priority], int]:
         """Return how many deliveries stand in each open state, per priority."""
+
+    async def suspensions(self, now: Instant) -> Sequence[Suspension]:
+        """Return the lanes that are suspended now."""
 
     async def nodes(self) -> Sequence[Node]:
         """Return the processes that are registered."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from tierii_mta.clock import Clock, Instant, later
 from tierii_mta.events import Event
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.queue.delivery import DeliveryId, Epoch, LaneId, MessageRow, Priority, State, StreamId
+from tierii_mta.queue.delivery import DeliveryId, Epoch, Lane, LaneId, MessageRow, Priority, State, StreamId
 from tierii_mta.queue.store import (
     Change,
     Claim,
@@ -24,6 +24,7 @@ from tierii_mta.queue.store import (
     Operation,
     Quota,
     Result,
+    Suspension,
 )
 from tierii_mta.storage import history, loads, purge, upkeep
 from tierii_mta.storage.apply import apply_all
@@ -31,7 +32,7 @@ from tierii_mta.storage.backend import liveness_time
 from tierii_mta.storage.claim import claim
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.ledger import Ledger
-from tierii_mta.storage.tables import body_part, change, node, probe
+from tierii_mta.storage.tables import body_part, change, lane, node, probe
 
 _PROBE_BYTES = 65536
 _CHANGES_KEPT = timedelta(days=1)
@@ -76,6 +77,20 @@ class StoredQueue:
         gone = delete(node).where(node.c.epoch == epoch)
         await self._connections.write(lambda connection: connection.execute(gone).rowcount)
         self._nodes.pop(epoch, None)
+
+    async def suspensions(self, now: Instant) -> Sequence[Suspension]:
+        wanted = select(lane.c.id, lane.c.stream, lane.c.domain, lane.c.suspended_until, lane.c.reason).where(
+            lane.c.suspended_until > now
+        )
+        rows = await self._connections.read(lambda connection: connection.execute(wanted).all())
+        return [
+            Suspension(
+                lane=Lane(id=LaneId(row.id), stream=StreamId(row.stream), domain=row.domain),
+                until=Instant(row.suspended_until),
+                reason=row.reason or "",
+            )
+            for row in rows
+        ]
 
     async def nodes(self) -> Sequence[Node]:
         rows = await self._connections.read(

@@ -1,0 +1,20 @@
+"""`python -m benchmarks NAME [options]`: run one measurement."""
+
+import sys
+
+from benchmarks import outbound
+
+_MEASUREMENTS = {"outbound": outbound.main}
+
+
+def main() -> int:
+    """Run the named measurement; exit 2 with the list of names when there is none."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in _MEASUREMENTS:
+        sys.stderr.write(f"usage: python -m benchmarks {{{','.join(_MEASUREMENTS)}}} [options]\n")
+        return 2
+    return _MEASUREMENTS[name](sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""THE COMPOSITION ROOT: which concrete class stands behind each port, and how the daemon's parts are wired.
+
+Owns the daemon's life: `serve` takes the lock, opens the installation, frees what a crash left in hand, starts the
+queue, the janitor, the control socket and the web child, and ends them in order.  What the parts do is theirs.
+
+    queue      claims and delivers; stops first, by draining            (queue.manager, outbound.transports.direct_mx)
+    janitor    upkeep                                                    (queue.janitor)
+    control    answers the CLI and the web child                         (daemon.verbs)
+    web        the child process                                         (daemon.webchild)
+    committer  commits for all of them; stops last                       (queue.committer)
+"""
+
+import asyncio
+import os
+import resource
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from tierii_mta import __version__
+from tierii_mta.campaigns.merge import CampaignContent
+from tierii_mta.campaigns.press import RenderPool
+from tierii_mta.daemon.control import SOCKET_NAME, ControlServer
+from tierii_mta.daemon.installation import Installation, open_installation
+from tierii_mta.daemon.metrics import INFO, Metrics, watch_loop_lag
+from tierii_mta.daemon.notify import Notifier
+from tierii_mta.daemon.observation import Observer
+from tierii_mta.daemon.settings import LoadedSettings
+from tierii_mta.daemon.supervisor import Service, Stop, Supervisor
+from tierii_mta.daemon.telemetry import configure_logging
+from tierii_mta.daemon.verbs import Verbs
+from tierii_mta.daemon.way_out import Contents, WayOut, build_way_out
+from tierii_mta.daemon.webchild import web_child
+from tierii_mta.outbound.stored import StoredContent
+from tierii_mta.queue.committer import Committer
+from tierii_mta.queue.delivery import Epoch
+from tierii_mta.queue.janitor import Janitor, Retention
+from tierii_mta.queue.lanes import LaneDirectory
+from tierii_mta.queue.manager import QueueManager
+from tierii_mta.queue.settlement import InDoubtAction, Settlement, SettlementPolicy
+from tierii_mta.storage.locks import DaemonLock
+
+__all__ = ["Installation", "open_installation", "serve"]
+
+_PRESS_THREADS = 2
+_FILES = 65_536
+
+
+@dataclass(frozen=True)
+class _Daemon:
+    """The parts of one run."""
+
+    installation: Installation
+    committer: Committer
+    way_out: WayOut
+    directory: LaneDirectory
+    manager: QueueManager
+    janitor: Janitor
+    metrics: Metrics
+    observer: Observer
+
+
+async def serve(loaded: LoadedSettings, *, roles: frozenset[str], on_ready: Callable[[], None] | None = None) -> int:
+    """Run the daemon until SIGTERM or SIGINT; return the exit code. Raises TieriiErrors met before it ran."""
+    log = loaded.settings.log
+    configure_logging(level=log.level, format=log.format, recipients=log.recipients)
+    _raise_file_limit()
+    for remark in loaded.remarks:
+        structlog.get_logger().warning("settings.remark", remark=remark)
+    async with AsyncExitStack() as stack:
+        installation = await stack.enter_async_context(open_installation(loaded, role="daemon", upgrade=True))
+        lock = DaemonLock.take(Path(loaded.settings.data_dir))
+        stack.callback(lock.release)
+        daemon = await stack.enter_async_context(_assembled(installation))
+        return await _run(daemon, roles, on_ready)
+
+
+@asynccontextmanager
+async def _assembled(installation: Installation) -> AsyncIterator[_Daemon]:
+    """Wire the parts; the node row and the threads go when the block ends."""
+    clock, settings = installation.clock, installation.settings
+    epoch = await installation.queue.register(name=settings.hostname, role="outbound", pid=os.getpid(), now=clock.now())
+    metrics = Metrics()
+    metrics.set(INFO, 1, version=__version__)
+    observer = Observer(metrics, clock)
+    committer = Committer(installation.queue, clock, on_sick=observer.sick, on_well=observer.well)
+    press = RenderPool(clock, threads=_PRESS_THREADS)
+    threads = ThreadPoolExecutor(_PRESS_THREADS, thread_name_prefix="sign")
+    sender = installation.sender
+    campaigns = CampaignContent(installation.campaigns, installation.codec, sender, press)
+    stored = StoredContent(
+        installation.queue, {name: domain.keys for name, domain in sender.domains.items()}, clock=clock, threads=threads
+    )
+    way_out = build_way_out(installation, content=Contents(campaigns, stored))
+    directory = LaneDirectory()
+    manager = QueueManager(
+        store=installation.queue,
+        committer=committer,
+        directory=directory,
+        deliver=way_out.deliver,
+        settlement=Settlement(policy=_policy(installation), epoch=epoch),
+        clock=clock,
+        observe=observer.ended,
+    )
+    janitor = _janitor(installation, epoch)
+    try:
+        yield _Daemon(installation, committer, way_out, directory, manager, janitor, metrics, observer)
+        await installation.queue.retire(epoch)
+    finally:
+        press.close()
+        threads.shutdown(cancel_futures=True)
+
+
+def _policy(installation: Installation) -> SettlementPolicy:
+    in_doubt = installation.settings.outbound.in_doubt
+    return SettlementPolicy(
+        schedule=installation.schedule,
+        in_doubt_campaign=InDoubtAction(in_doubt.campaign),
+        in_doubt_submission=InDoubtAction(in_doubt.submission),
+        in_doubt_wait=in_doubt.wait,
+    )
+
+
+def _janitor(installation: Installation, epoch: Epoch) -> Janitor:
+    kept = installation.settings.retention
+    return Janitor(
+        store=installation.queue,
+        clock=installation.clock,
+        epoch=epoch,
+        retention=Retention(events=kept.events, deliveries=kept.deliveries, bodies=kept.bodies),
+    )
+
+
+async def _run(daemon: _Daemon, roles: frozenset[str], on_ready: Callable[[], None] | None) -> int:
+    """Start the services under the supervisor, and wait for the end."""
+    installation, settings = daemon.installation, daemon.installation.settings
+    drain = settings.outbound.drain
+    supervisor = Supervisor(
+        installation.clock,
+        notifier=Notifier.from_environment(os.environ),
+        drain=drain + timedelta(seconds=5),
+        on_reload=lambda: _reload(daemon),
+    )
+    web = web_child(lambda: installation.loaded, installation.clock) if "web" in roles else None
+    verbs = Verbs(
+        installation,
+        manager=daemon.manager,
+        directory=daemon.directory,
+        way_out=daemon.way_out,
+        committer=daemon.committer,
+        metrics=daemon.metrics,
+        observer=daemon.observer,
+    )
+    control = ControlServer(Path(settings.data_dir) / SOCKET_NAME, verbs.handlers(), installation.clock)
+    if "outbound" in roles:
+        await daemon.janitor.prepare()
+        supervisor.add(Service("queue", lambda stop: _run_queue(daemon, stop, drain), stops=0))
+        supervisor.add(Service("janitor", _until_stopped(daemon.janitor.run), stops=1))
+    supervisor.add(Service("lag", _until_stopped(lambda: watch_loop_lag(daemon.metrics, installation.clock)), stops=1))
+    supervisor.add(Service("control", lambda stop: _run_control(control, stop), stops=1))
+    if web is not None:
+        supervisor.add(Service("web", web.run, stops=1))
+    supervisor.add(Service("committer", lambda stop: _run_committer(daemon.committer, stop), stops=2))
+
+    async def announce() -> str:
+        status = "serving " + ", ".join(sorted(roles))
+        if web is not None:
+            listening = (await web.announced()).get("listen", [])
+            status += " at http://" + ", http://".join(listening)
+        if on_ready is not None:
+            on_ready()
+        return status
+
+    return await supervisor.run(announce)
+
+
+async def _run_queue(daemon: _Daemon, stop: Stop, drain: timedelta) -> None:
+    """Deliver until asked to stop, then drain."""
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(daemon.manager.run())
+        asked = group.create_task(stop.wait())
+        tending = group.create_task(daemon.way_out.tend())
+        await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            await daemon.manager.drain(drain)
+        asked.cancel()
+        tending.cancel()
+    await daemon.way_out.close()
+
+
+async def _run_control(control: ControlServer, stop: Stop) -> None:
+    async with control:
+        await stop.wait()
+
+
+async def _run_committer(committer: Committer, stop: Stop) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(committer.run())
+        await stop.wait()
+        committer.close()
+
+
+def _until_stopped(
+    work: Callable[[], Coroutine[Any, Any, None]],
+) -> Callable[[Stop], Coroutine[Any, Any, None]]:
+    """Make a service of a loop that runs until it is cancelled."""
+
+    async def run(stop: Stop) -> None:
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work())
+            await stop.wait()
+            working.cancel()
+
+    return run
+
+
+async def _reload(daemon: _Daemon) -> str:
+    """Read the settings again; what can change while mail moves does: shaping and logs."""
+    loaded = daemon.installation.loaded.reload()
+    log = loaded.settings.log
+    daemon.way_out.reload(loaded.settings)
+    configure_logging(level=log.level, format=log.format, recipients=log.recipients)
+    return "shaping and log settings are taken over; other settings take effect at the next start"
+
+
+def _raise_file_limit() -> None:
+    """Every session is a file: take what the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(_FILES, hard) if hard != resource.RLIM_INFINITY else _FILES
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

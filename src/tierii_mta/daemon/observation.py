@@ -1,0 +1,94 @@
+"""What the daemon's parts tell, turned into metrics and log lines.
+
+Owns which counter an ending moves and the one canonical log line of an attempt; the events themselves are written by
+the queue in the commit they describe.
+"""
+
+import structlog
+
+from tierii_mta.clock import Clock
+from tierii_mta.daemon.metrics import (
+    ATTEMPT_SECONDS,
+    DELIVERIES,
+    REPLY_CLASSES,
+    STORE_SICK,
+    SUPPRESSIONS,
+    SUSPENSIONS,
+    Metrics,
+)
+from tierii_mta.errors import Unavailable
+from tierii_mta.queue.delivery import Attempt, Deferred, Delivery, Outcome, Returned
+from tierii_mta.queue.hand import Ending
+
+_RATE_WINDOW_S = 10
+
+
+class Observer:
+    """Watches one daemon."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._metrics, self._clock = metrics, clock
+        self._log = structlog.get_logger()
+        self._finished: dict[int, int] = {}  # second → endings, of the last few seconds
+
+    def ended(self, ending: Ending) -> None:
+        """Count an ending and write its line."""
+        outcome = ending.outcome
+        name = type(outcome).__name__.lower() if outcome is not None else "lost"
+        self._metrics.count(DELIVERIES, outcome=name, priority=ending.delivery.priority.name.lower())
+        if outcome is None or isinstance(outcome, Returned):
+            return
+        self._tick()
+        attempt = outcome.attempt
+        self._metrics.count(REPLY_CLASSES, 1, **{"class": attempt.reply_class, "provider": attempt.provider})
+        self._metrics.observe(ATTEMPT_SECONDS, attempt.elapsed.total_seconds(), outcome=name)
+        if isinstance(outcome, Deferred) and outcome.is_blocked:
+            self._metrics.count(SUSPENSIONS, provider=attempt.provider)
+        if ending.settle is not None and ending.settle.suppression is not None:
+            self._metrics.count(SUPPRESSIONS, reason=str(ending.settle.suppression.reason))
+        self._write(name, ending.delivery, outcome, attempt)
+
+    def sick(self, failure: Unavailable) -> None:
+        """The store failed a COMMIT."""
+        self._metrics.set(STORE_SICK, 1)
+        self._log.error("store.sick", error=str(failure))
+
+    def well(self) -> None:
+        """The store has recovered."""
+        self._metrics.set(STORE_SICK, 0)
+        self._log.info("store.well")
+
+    def send_rate(self) -> float:
+        """Return attempts finished per second, over the last ten full seconds."""
+        now = int(self._clock.monotonic())
+        counted = sum(count for second, count in self._finished.items() if now - _RATE_WINDOW_S <= second < now)
+        return counted / _RATE_WINDOW_S
+
+    def _tick(self) -> None:
+        second = int(self._clock.monotonic())
+        if second not in self._finished:
+            for old in [past for past in self._finished if past < second - _RATE_WINDOW_S]:
+                del self._finished[old]
+            self._finished[second] = 0
+        self._finished[second] += 1
+
+    def _write(self, name: str, delivery: Delivery, outcome: Outcome, attempt: Attempt) -> None:
+        """The canonical line: all that is known of the attempt, once."""
+        self._log.info(
+            "attempt." + name,
+            delivery=delivery.id,
+            campaign=delivery.campaign,
+            recipient=delivery.recipient,
+            attempt=delivery.attempts + 1,
+            stage=str(attempt.stage),
+            reply=str(attempt.reply),
+            reply_class=attempt.reply_class,
+            mx=attempt.mx,
+            address=attempt.address,
+            source=attempt.source,
+            tls=attempt.tls,
+            provider=attempt.provider,
+            message_id=attempt.message_id,
+            elapsed_ms=round(attempt.elapsed.total_seconds() * 1000),
+            reason=str(reason) if (reason := getattr(outcome, "reason", None)) else None,
+        )

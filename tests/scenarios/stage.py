@@ -1,0 +1,251 @@
+"""The stage of a story: a DNS server, receiving MX hosts, settings and keys, the daemon, and its command line.
+
+Every MX has a loopback address of its own and all share one port, because the daemon dials one port everywhere.
+"""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dkim
+import httpx
+import yaml
+
+from tests.support.dns import DnsServer
+from tierii_mta.authentication import dkim as ours
+from tierii_mta.rehearsal.personality import Personality
+from tierii_mta.rehearsal.sink import Sink
+
+PROGRAM = [sys.executable, "-m", "tierii_mta.cli.main"]
+SENDER_DOMAIN = "news.example"
+
+
+def free_port(*addresses: str) -> int:
+    """Return a port that is free on all these addresses."""
+    for _ in range(50):
+        with socket.create_server((addresses[0], 0)) as first:
+            port: int = first.getsockname()[1]
+        if all(_is_free(address, port) for address in addresses):
+            return port
+    raise RuntimeError("no port is free on all of " + ", ".join(addresses))
+
+
+def _is_free(address: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> Any:
+        """The last NDJSON object of stdout."""
+        return json.loads(self.out.strip().splitlines()[-1])
+
+
+@dataclass
+class Stage:
+    """One story's world."""
+
+    folder: Path
+    dns: DnsServer
+    port: int
+    web_port: int
+    settings: dict[str, Any]
+    stack: AsyncExitStack
+    daemon: asyncio.subprocess.Process | None = None
+    sinks: dict[str, Sink] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "tierii-mta.yaml"
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.web_port}"
+
+    async def sink(self, domain: str, address: str, personality: str = "") -> Sink:
+        """Start a receiving MX for a domain on an address of its own and publish both in the DNS."""
+        sink = Sink(Personality.parse(personality), listen=(address, self.port))
+        await self.stack.enter_async_context(sink)
+        self.publish(domain, address)
+        self.sinks[domain] = sink
+        return sink
+
+    def publish(self, domain: str, address: str) -> None:
+        """Give a domain one MX on an address."""
+        self.dns.add(domain, "MX", 10, f"mx.{domain}")
+        self.dns.add(f"mx.{domain}", "AAAA" if ":" in address else "A", address)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the operator's."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def campaign(self, name: str, contacts: list[dict[str, str]], **keys: Any) -> Path:
+        """Write a small campaign with inline contacts."""
+        self.write(
+            "hello.html.j2",
+            "<p>Hello {{ first_name or 'friend' }}, <a href=\"https://news.example/\">read on</a></p>\n",
+        )
+        specification = {
+            "campaign": {"id": name},
+            "from": {"name": "News", "email": f"news@{SENDER_DOMAIN}"},
+            "list": {"id": f"list.{SENDER_DOMAIN}", "name": "News"},
+            "subject": "Hello {{ first_name or 'friend' }}",
+            "template": {"html": "hello.html.j2", "text": "auto"},
+            "contacts": [{"type": "inline", "items": contacts}],
+            **keys,
+        }
+        return self.write(f"{name}.yaml", yaml.safe_dump(specification, allow_unicode=True, sort_keys=False))
+
+    async def run(self, *arguments: str | Path, code: int | None = 0) -> Done:
+        """Run a command of ours and check its exit code (None: any)."""
+        process = await asyncio.create_subprocess_exec(
+            *PROGRAM,
+            "--config",
+            str(self.config),
+            *map(str, arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL,
+            cwd=self.folder,
+        )
+        out, err = await process.communicate()
+        done = Done(process.returncode or 0, out.decode(), err.decode())
+        assert "Traceback" not in done.err, done.err
+        if code is not None:
+            assert done.code == code, f"{arguments}: exit {done.code}\n{done.out}\n{done.err}\n{self.daemon_log()}"
+        return done
+
+    async def start_daemon(self) -> None:
+        """Start `serve` and wait until it answers."""
+        log = (self.folder / "daemon.log").open("ab")
+        self.daemon = await asyncio.create_subprocess_exec(
+            *PROGRAM, "--config", str(self.config), "serve", stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
+        )
+        log.close()
+        for _ in range(300):
+            if self.daemon.returncode is not None:
+                break
+            if (self.folder / "data" / "control.sock").exists() and await self._web_answers():
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"the daemon did not come up\n{self.daemon_log()}")
+
+    async def _web_answers(self) -> bool:
+        try:
+            async with httpx.AsyncClient() as client:
+                return (await client.get(f"{self.base_url}/healthz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async def stop_daemon(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End the daemon and return its exit code."""
+        assert self.daemon is not None
+        if self.daemon.returncode is None:
+            self.daemon.send_signal(number)
+        code = await self.daemon.wait()
+        self.daemon = None
+        return code
+
+    def daemon_log(self) -> str:
+        """Return the daemon's log so far."""
+        path = self.folder / "daemon.log"
+        return path.read_text() if path.exists() else ""
+
+    async def counts(self, campaign: str) -> dict[str, int]:
+        """Return the nine states' counts of a campaign."""
+        done = await self.run("status", campaign, "--json")
+        counts: dict[str, int] = done.summary["counts"]
+        return counts
+
+    async def settled(self, campaign: str, **wanted: int) -> dict[str, int]:
+        """Wait until the named counts are reached and return all."""
+        counts: dict[str, int] = {}
+        for _ in range(300):
+            counts = await self.counts(campaign)
+            if all(counts[state] == number for state, number in wanted.items()):
+                return counts
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{campaign} stays at {counts}, wanted {wanted}\n{self.daemon_log()}")
+
+    def verifies(self, message: bytes) -> bool:
+        """Whether dkimpy accepts every DKIM-Signature of a message under the keys in our DNS."""
+        verifier = dkim.DKIM(message)
+        signatures = [name for name, _ in verifier.headers if name.lower() == b"dkim-signature"]
+        assert len(signatures) == 2, "RSA and Ed25519"
+        return all(verifier.verify(idx=number, dnsfunc=self._dkim_record) for number in range(len(signatures)))
+
+    def _dkim_record(self, name: bytes, timeout: int = 5) -> bytes:
+        return self.keys[name.decode().rstrip(".")]
+
+    @property
+    def keys(self) -> dict[str, bytes]:
+        """The published DKIM records by name."""
+        records = {}
+        for selector in ("rsa", "ed"):
+            key = ours.DkimKey.load(SENDER_DOMAIN, selector, self.folder / f"{selector}.pem")
+            records[f"{selector}._domainkey.{SENDER_DOMAIN}"] = ours.dns_record(key).encode()
+        return records
+
+    def save_settings(self) -> None:
+        """Write the settings file anew."""
+        self.config.write_text(yaml.safe_dump(self.settings))
+
+
+@asynccontextmanager
+async def open_stage(folder: Path, **overrides: Any) -> AsyncIterator[Stage]:
+    """Set the stage: DNS up, keys made, settings written; no daemon yet. Ends all that it started."""
+    addresses = [f"127.0.0.{number}" for number in range(1, 9)]
+    async with AsyncExitStack() as stack:
+        dns = await stack.enter_async_context(DnsServer())
+        port, web_port = free_port(*addresses, "::1"), free_port("127.0.0.1")
+        for kind, selector in (("rsa", "rsa"), ("ed25519", "ed")):
+            (folder / f"{selector}.pem").write_bytes(ours.new_key(kind))
+        settings: dict[str, Any] = {
+            "hostname": "mta.news.example",
+            "data_dir": "data",
+            "dns": {"nameservers": [dns.address], "timeout": "2s"},
+            "domains": {
+                SENDER_DOMAIN: {
+                    "dkim": [{"selector": "rsa", "key": "rsa.pem"}, {"selector": "ed", "key": "ed.pem"}],
+                    "return_path": f"bounce.{SENDER_DOMAIN}",
+                }
+            },
+            "outbound": {
+                "port": port,
+                "allow_loopback": True,
+                "retry": {"intervals": ["1s"], "lifetime": "5m"},
+            },
+            "web": {"listen": f"127.0.0.1:{web_port}"},
+            **overrides,
+        }
+        stage = Stage(folder=folder, dns=dns, port=port, web_port=web_port, settings=settings, stack=stack)
+        stage.save_settings()
+        try:
+            yield stage
+        finally:
+            if stage.daemon is not None and stage.daemon.returncode is None:
+                stage.daemon.kill()
+                await stage.daemon.wait()

@@ -1,0 +1,35 @@
+"""Story: the daemon is killed in the middle of a campaign, again and again; everybody gets the mail."""
+
+import asyncio
+import signal
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+from tests.scenarios.stage import open_stage
+
+RECIPIENTS = 600
+
+
+async def test_nobody_is_lost_and_doubles_are_at_most_what_was_on_the_wire(tmp_path: Path) -> None:
+    async with open_stage(tmp_path) as stage:
+        sink = await stage.sink("plain.example", "127.0.0.2", "delays: {dot: 20ms}\nkeep: 5000")
+        file = stage.campaign("kill", [{"email": f"k{number}@plain.example"} for number in range(RECIPIENTS)])
+        await stage.run("enqueue", file)
+        active_at_kill = 0
+        for _ in range(3):
+            seen = len(sink.received)
+            await stage.start_daemon()
+            while len(sink.received) < seen + 60:
+                await asyncio.sleep(0.01)
+            await stage.stop_daemon(signal.SIGKILL)
+            with sqlite3.connect(stage.folder / "data" / "tierii.db") as database:
+                assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            active_at_kill += (await stage.counts("kill"))["active"]
+        await stage.start_daemon()
+        await stage.settled("kill", completed=RECIPIENTS)
+        received = Counter(message.recipients[0] for message in sink.received)
+        assert len(received) == RECIPIENTS, "everybody"
+        assert sum(received.values()) - RECIPIENTS <= active_at_kill
+        ids = {(m.recipients[0], next(line for line in m.data.split(b"\r\n") if line.startswith(b"Message-ID:"))) for m in sink.received}
+        assert len(ids) == RECIPIENTS, "one Message-ID each, however often"
