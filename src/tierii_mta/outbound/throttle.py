@@ -55,7 +55,6 @@ class Path:
     site: str
     provider: str
     knobs: Knobs
-    ceilings: tuple[Ceiling, ...]
     window: Window
     gauges: tuple[Gauge, ...]
     rates: tuple[Bucket, ...]
@@ -237,7 +236,6 @@ class Throttle:
             site=site,
             provider=provider,
             knobs=self._shaping.knobs(source=source, domain=domain, provider=provider),
-            ceilings=ceilings,
             window=window,
             gauges=gauges,
             rates=rates,

@@ -1,0 +1,336 @@
+"""One attempt: from a route and a permit to an outcome.
+
+Owns the order of an attempt's steps, which address is tried next, its one deadline, and the facts it leaves; not where
+mail goes (outbound.route), when (outbound.gate), how a session speaks (outbound.session) nor what a reply means
+(outbound.interpret).  RFC 5321 §4.5.4.1, §5.1; RFC 1047.
+
+1. `run`: wait at the gate for a permit; a long wait is no attempt (`Returned`).
+2. The content is prepared while `_reach` takes an idle session or connects: at most 5 addresses, TLS as the policy
+   says, plaintext after a failed TLS only where it allows.
+3. `_send`: activate (durable), then MAIL FROM.  A session that had gone stale is replaced and costs nothing.
+4. `_after`: another host only if the host failed, at most 2 sessions, and never once the final dot is out: that is in
+   doubt.
+5. The permit goes back; whether a host was reached, and nothing else, moves the site's window.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from tierii_mta.clock import Clock, Instant, later
+from tierii_mta.errors import Unavailable
+from tierii_mta.mail.envelope import Envelope
+from tierii_mta.mail.reply import Reply
+from tierii_mta.outbound.content import ContentSource, Prepared, RenderFailed
+from tierii_mta.outbound.gate import Gate
+from tierii_mta.outbound.interpret import ACCEPTED, classify, decide, tries_next_host
+from tierii_mta.outbound.pool import Pool
+from tierii_mta.outbound.reply_class import ReplyClass
+from tierii_mta.outbound.route import Route, Target
+from tierii_mta.outbound.security import TlsContexts, TlsPolicy, fallback
+from tierii_mta.outbound.session import ConnectFailed, Host, Reuse, Session, SessionKey, Timeouts, open_session
+from tierii_mta.outbound.sources import Source
+from tierii_mta.outbound.throttle import Feedback, Path, Permit, Wait
+from tierii_mta.queue.delivery import (
+    Attempt,
+    Delivery,
+    Failed,
+    FailureReason,
+    Outcome,
+    Returned,
+    Stage,
+)
+
+Result = TypeVar("Result")
+MAX_SESSIONS = 2
+_OUT_OF_STEP = range(500, 505)  # after these the peer and we no longer mean the same: the session is not used again
+_AGAIN = timedelta(seconds=5)  # when a wait without an end is over
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What every attempt of a process shares."""
+
+    clock: Clock
+    gate: Gate
+    pool: Pool
+    content: ContentSource
+    contexts: TlsContexts
+    port: int = 25
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    hasty: timedelta = timedelta(seconds=10)  # to connect, while other addresses remain
+    deadline: timedelta = timedelta(minutes=20)  # of an attempt, whatever the peer does; the dot alone may take 10
+    idle: timedelta = timedelta(seconds=15)  # a session waits so long for its next message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What is to be attempted."""
+
+    delivery: Delivery
+    route: Route
+    path: Path
+    source: Source
+    activate: Callable[[], Awaitable[bool]]
+    started: float  # Clock.monotonic
+
+
+@dataclass(slots=True)
+class _Met:
+    """What the attempt met last, on its way to an `Attempt`."""
+
+    stage: Stage
+    reply: Reply
+    is_local: bool
+    host: str | None = None
+    address: str | None = None
+    tls: str | None = None
+    is_ours: bool = False  # our own socket failed
+
+
+class _Over(Exception):
+    """Ends the attempt with an outcome, from wherever it stands."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__()
+
+
+class DeliveryAttempt:
+    """One attempt of one delivery. `run` once."""
+
+    def __init__(self, equipment: Equipment, errand: Errand) -> None:
+        self._equipment, self._errand = equipment, errand
+        knobs = errand.path.knobs
+        self._tls = knobs.tls
+        self._key = SessionKey(source=errand.source.name, site=errand.route.site, tls=knobs.tls)
+        self._reuse = Reuse(
+            messages=knobs.messages_per_connection, lifetime=knobs.connection_lifetime, idle=equipment.idle
+        )
+        self._targets = deque(errand.route.targets(equipment.clock.random, usable=errand.source.can_reach))
+        self._content: asyncio.Task[Prepared] | None = None
+        self._prepared: Prepared | None = None
+        self._session: Session | None = None
+        self._is_active = False
+        self._is_sending = False
+        self._sessions = 0
+        self._met: list[_Met] = []  # refusals, oldest first
+        self.feedback = Feedback.NONE
+        self.is_source_broken = False  # no socket could be made or bound: the source needs its operator
+
+    async def run(self) -> Outcome:
+        """Return what the attempt ended in. Lets `Unavailable` of `activate` through."""
+        permit = await self._equipment.gate.admit(self._errand.path, self._errand.delivery.priority)
+        if isinstance(permit, Wait):
+            return self._returned(permit)
+        deadline = asyncio.get_running_loop().time() + self._equipment.deadline.total_seconds()
+        self._content = asyncio.ensure_future(self._equipment.content.prepare(self._errand.delivery))
+        try:
+            while True:
+                outcome = await self._round(deadline)
+                if outcome is not None:
+                    return outcome
+        except _Over as over:
+            return over.outcome
+        finally:
+            await self._leave(permit)
+
+    async def _round(self, deadline: float) -> Outcome | None:
+        """Reach a host and send to it; None: go on with another one, or with a new session.
+
+        Only `activate` is not under the deadline: a cancelled commit would leave nobody knowing the row's state, and
+        the committer bounds it.
+        """
+        session = await self._within(deadline, self._reach())
+        if session is None:
+            return self._given_up()
+        if self._content is not None and self._content.done():
+            await self._prepare()  # what cannot be rendered needs no activation
+        if not self._is_active:
+            if not await self._errand.activate():
+                return Returned(why="the delivery is no longer ours")
+            self._is_active = True
+        return await self._within(deadline, self._send(session))
+
+    async def _within(self, deadline: float, step: Coroutine[Any, Any, Result]) -> Result:
+        try:
+            async with asyncio.timeout_at(deadline) as limit:
+                return await step
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise _Over(self._timed_out()) from None
+
+    async def _leave(self, permit: Permit) -> None:
+        """Give back what the attempt held, however it ended."""
+        if self._session is not None:  # unused, or broken off
+            self._give_back(self._session)
+        self._equipment.gate.release(permit, self.feedback, is_used=self._is_active)
+        content = self._content
+        if content is not None and not content.done():
+            content.cancel()
+            await asyncio.wait((content,))
+        if content is not None and content.done() and not content.cancelled():
+            content.exception()  # seen: nobody else will ask
+
+    # -- reaching a host ------------------------------------------------------------------------------------------
+
+    async def _reach(self) -> Session | None:
+        """Return an idle session of the site, or a new one to the next address that takes us; None: there is none."""
+        self._session = None if self._met else self._equipment.pool.take(self._key)
+        while self._session is None and self._targets:
+            self._session = await self._connect(self._targets.popleft(), self._tls)
+        if self._session is not None:
+            self.feedback = Feedback.REACHED
+            return self._session
+        if self.feedback is Feedback.NONE and self._met:
+            self.is_source_broken = all(met.is_ours for met in self._met)
+            self.feedback = Feedback.NONE if self.is_source_broken else Feedback.UNREACHED
+        return None
+
+    async def _connect(self, target: Target, tls: TlsPolicy) -> Session | None:
+        equipment, errand = self._equipment, self._errand
+        wait = await equipment.gate.connect(errand.path)
+        if wait is not None:
+            raise _Over(self._given_up() if self._met else self._returned(wait))
+        timeouts = equipment.timeouts
+        if self._targets:
+            timeouts = replace(timeouts, connect=min(timeouts.connect, equipment.hasty))
+        try:
+            return await open_session(
+                Host(target.host, target.address, equipment.port),
+                source=errand.source,
+                tls=tls,
+                ehlo=errand.source.ehlo,
+                timeouts=timeouts,
+                clock=equipment.clock,
+                contexts=equipment.contexts,
+                reuse=self._reuse,
+            )
+        except ConnectFailed as failed:
+            weaker = fallback(tls) if failed.is_tls else None
+            if weaker is not None:
+                return await self._connect(target, weaker)
+            met = _Met(failed.stage, failed.reply, failed.is_local, target.host, target.address, is_ours=failed.is_ours)
+            self._met.append(met)
+            return None
+
+    # -- sending --------------------------------------------------------------------------------------------------
+
+    async def _send(self, session: Session) -> Outcome | None:
+        """Send the message; None: try another host, or another session."""
+        prepared = await self._prepare()
+        envelope = Envelope(
+            reverse_path=prepared.reverse_path,
+            recipients=(prepared.recipient,),
+            size_bytes=len(prepared.data),
+            is_8bit=prepared.is_8bit,
+            needs_smtputf8=prepared.needs_smtputf8,
+        )
+        self._is_sending = True
+        ended = await session.transact(envelope, prepared.data)
+        self._is_sending = False
+        stage, reply = ended.decided(prepared.recipient)
+        is_local = ended.is_local and reply is ended.reply
+        if stage is Stage.DOT and is_local and not ended.dot_written:
+            stage = Stage.BODY  # it never left us
+        self._give_back(session, reply)
+        if ended.is_stale:
+            return None
+        self._sessions += 1
+        return self._after(_Met(stage, reply, is_local, session.host.name, session.host.address, session.tls))
+
+    async def _prepare(self) -> Prepared:
+        assert self._content is not None
+        try:
+            prepared = self._prepared = await self._content
+        except (RenderFailed, Unavailable) as failure:
+            raise _Over(self._unprepared(failure)) from failure
+        first = self._errand.delivery.body_hash
+        if first is not None and first != prepared.body_hash:
+            _log.warning("delivery %d: the content is not what its first attempt sent", self._errand.delivery.id)
+        return prepared
+
+    def _after(self, met: _Met) -> Outcome | None:
+        self._met.append(met)
+        attempt = self._attempt(met)
+        if attempt.reply_class == ACCEPTED:
+            return decide(attempt)
+        goes_on = tries_next_host(met.reply, met.stage, ReplyClass(attempt.reply_class), is_local=met.is_local)
+        self._targets = deque(target for target in self._targets if target.host != met.host)
+        if not goes_on or self._sessions >= MAX_SESSIONS or not self._targets:
+            return decide(attempt)
+        return None
+
+    def _give_back(self, session: Session, last: Reply | None = None) -> None:
+        """Keep the session for the next message, if it can carry one and the peer still means what we mean."""
+        self._session = None
+        if last is not None and last.code in _OUT_OF_STEP:
+            session.quit()
+        else:
+            self._equipment.pool.give(self._key, session)
+
+    # -- outcomes -------------------------------------------------------------------------------------------------
+
+    def _given_up(self) -> Outcome:
+        """No host is left: what a peer said tells more than what we say."""
+        if not self._met:
+            text = f"{self._errand.source.name} has no address that reaches a host of {self._errand.route.domain}"
+            return decide(self._attempt(_Met(Stage.CONNECT, Reply.of(451, text, "4.4.1"), is_local=True)))
+        if self.is_source_broken:
+            return Returned(why=f"source {self._errand.source.name}: {self._met[-1].reply.text}", due=self._due(None))
+        spoken = [met for met in self._met if not met.is_local]
+        return decide(self._attempt((spoken or self._met)[-1]))
+
+    def _timed_out(self) -> Outcome:
+        """The deadline of the whole attempt: with the dot out, in doubt."""
+        session, self._session = self._session, None
+        met = _Met(Stage.CONNECT, Reply.of(451, "the attempt took too long", "4.4.2"), is_local=True)
+        if session is None:
+            self.feedback = Feedback.UNREACHED
+        else:
+            met.stage = Stage.DOT if self._is_sending and session.dot_written else Stage.BODY
+            met.host, met.address, met.tls = session.host.name, session.host.address, session.tls
+            session.abort()
+        return decide(self._attempt(met))
+
+    def _unprepared(self, failure: RenderFailed | Unavailable) -> Outcome:
+        if isinstance(failure, Unavailable):
+            return Returned(why=str(failure), due=self._due(None))
+        met = _Met(Stage.RENDER, Reply.of(554, str(failure), "5.6.0"), is_local=True)
+        return Failed(attempt=self._attempt(met), reason=FailureReason.RENDER)
+
+    def _returned(self, wait: Wait) -> Returned:
+        return Returned(why=wait.why, due=self._due(wait.seconds))
+
+    def _due(self, seconds: float | None) -> Instant:
+        return later(self._equipment.clock.now(), _AGAIN if seconds is None else timedelta(seconds=seconds))
+
+    def _attempt(self, met: _Met) -> Attempt:
+        is_success = met.stage is Stage.DOT and not met.is_local and 200 <= met.reply.code < 300
+        prepared, errand = self._prepared, self._errand
+        return Attempt(
+            stage=met.stage,
+            reply=met.reply,
+            reply_class=ACCEPTED if is_success else classify(met.reply, met.stage, is_local=met.is_local),
+            is_local=met.is_local,
+            mx=met.host,
+            address=met.address,
+            source=errand.source.name,
+            tls=met.tls,
+            provider=errand.route.provider,
+            message_id=prepared.message_id if prepared else None,
+            body_hash=prepared.body_hash if prepared else None,
+            elapsed=timedelta(seconds=self._equipment.clock.monotonic() - errand.started),
+        )
+
+
+def refused_route(reply: Reply, reply_class: ReplyClass, *, elapsed: timedelta) -> Outcome:
+    """Return the outcome of a delivery whose domain has no route."""
+    return decide(Attempt(stage=Stage.ROUTE, reply=reply, reply_class=reply_class, is_local=True, elapsed=elapsed))
