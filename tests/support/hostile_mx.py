@@ -11,9 +11,9 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
-PIPELINING = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 10000000")
+PIPELINING = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 100000000")
 
 
 class Peer:
@@ -21,8 +21,20 @@ class Peer:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         self.number = number  # 1 for the first connection
-        self.heard = b""  # everything read so far
+        self._heard = bytearray()
+        self.leaving = asyncio.Event()
         self._reader, self._writer = reader, writer
+        self.address: str = writer.get_extra_info("peername")[0]
+
+    @property
+    def heard(self) -> bytes:
+        """Everything read so far."""
+        return bytes(self._heard)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client is known to have closed."""
+        return self._writer.transport.is_closing() or self._reader.at_eof()
 
     async def send(self, octets: bytes) -> None:
         """Write, and give the bytes time to travel alone."""
@@ -58,16 +70,11 @@ class Peer:
             pass
 
     async def ignored(self) -> None:
-        """Wait until the client has closed, reading nothing: its bytes pile up in the kernel."""
-        while True:
-            await asyncio.sleep(0.02)
-            if self._writer.transport.is_closing() or self._is_reset():
-                return
-
-    def _is_reset(self) -> bool:
-        sock = self._writer.get_extra_info("socket")
-        state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-        return bool(state != 1)  # TCP_ESTABLISHED
+        """Read nothing until the test leaves the MX: the client's bytes pile up in the kernel."""
+        transport = cast("asyncio.Transport", self._writer.transport)
+        transport.pause_reading()
+        await self.leaving.wait()
+        transport.resume_reading()
 
     def reset(self) -> None:
         """Close with RST instead of FIN."""
@@ -79,8 +86,9 @@ class Peer:
         """Close with FIN."""
         self._writer.close()
 
-    async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Be the server of a handshake."""
+    async def start_tls(self, context: ssl.SSLContext, reply: bytes = b"220 go\r\n") -> None:
+        """Agree to STARTTLS and be the server of the handshake, before the ClientHello can be read as text."""
+        self._writer.write(reply)
         await self._writer.start_tls(context)
 
     async def greet(self, extensions: tuple[str, ...] = PIPELINING) -> None:
@@ -122,7 +130,7 @@ class Peer:
             octets = await reading
         except (ConnectionError, ssl.SSLError):
             return b""
-        self.heard += octets
+        self._heard += octets
         return octets
 
 
@@ -153,6 +161,8 @@ class HostileMx:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        for peer in self.peers:
+            peer.leaving.set()
         if kind is None:
             async with asyncio.timeout(10):  # a client that never closes leaks
                 await asyncio.gather(*self._tasks)
@@ -196,13 +206,13 @@ async def trickling_banner(peer: Peer) -> None:
     for octet in b"220 mx.example " + b"x" * 10_000:
         await peer.send(bytes([octet]))
         await asyncio.sleep(0.01)
-        if peer._writer.transport.is_closing() or peer._reader.at_eof():
+        if peer.has_left:
             return
 
 
 async def endless_banner(peer: Peer) -> None:
     """Never send the last line of the banner."""
-    while not (peer._writer.transport.is_closing() or peer._reader.at_eof()):
+    while not peer.has_left:
         await peer.send(b"220-and another thing\r\n" * 20)
 
 
@@ -291,11 +301,11 @@ async def resets_in_the_body(peer: Peer) -> None:
 
 
 async def refuses_in_the_body(peer: Peer) -> None:
-    """Read a little of the body, then refuse before the dot."""
+    """Read a little of the body, then refuse before the dot and read no more."""
     await peer.until_data()
     await peer.some(1000)
     await peer.send(b"552 5.3.4 I have seen enough\r\n")
-    await peer.gone()
+    await peer.ignored()
 
 
 def hangs_up_after(messages: int, farewell: bytes = b"") -> Script:

@@ -8,8 +8,10 @@ Touches the network; needs nothing of the event loop but what asyncio and uvloop
 
 import asyncio
 import math
+import os
 import socket
 import ssl
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -101,7 +103,8 @@ class Connection(asyncio.Protocol):
             self._pump()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.client.lose(Reply.of(421, f"connection lost: {_reason(exc)}", "4.4.2"))
+        if self.client.state is not State.HANDSHAKE:  # else start_tls knows better why
+            self.client.lose(Reply.of(421, f"connection lost: {_reason(exc)}", "4.4.2"))
         self._come_to_rest()
         if self._timer:
             self._timer.cancel()
@@ -191,8 +194,13 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(self._quit_seconds, self.abort)
 
     def abort(self) -> None:
-        """Drop the connection now, whatever it still holds."""
+        """Drop the connection now, whatever it still holds, with RST.
+
+        Closed with FIN, a socket whose peer takes nothing lives on in the kernel with all that was to be sent.
+        """
         self.client.lose(Reply.of(421, "given up", "4.4.2"))
+        if self._raw is not None and not self._raw.is_closing():
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         if self._raw is not None:
             self._raw.abort()
 
@@ -204,7 +212,8 @@ class Connection(asyncio.Protocol):
 
     def _adopt(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        transport.set_write_buffer_limits(high=0)  # so "blocked" is exact
+        # So that "blocked" is exact. asyncio's TLS calls an empty buffer full at a high mark of 0.
+        transport.set_write_buffer_limits(high=0 if transport is self._raw else 1, low=0)
         self._pump()
 
     def _pump(self) -> None:
@@ -232,7 +241,11 @@ class Connection(asyncio.Protocol):
         self._deadline, self._timed = math.inf, None
         if self._waiter and not self._waiter.done():
             self._waiter.set_result(None)
-        if self.client.state is State.CLOSED and self._raw is not None:
+        if self.client.state is not State.CLOSED or self._raw is None:
+            return
+        if self._is_blocked or self.has_timed_out:
+            self.abort()
+        else:
             self._raw.abort()
 
     def _wait_at_most(self, seconds: float) -> None:
@@ -257,7 +270,7 @@ class Connection(asyncio.Protocol):
         self._come_to_rest()
 
     async def _drop(self) -> None:
-        """Abort during a handshake, when the loop tells only its own TLS layer that the socket is gone."""
+        """Abort during a handshake, when asyncio tells only its own TLS layer that the socket is gone."""
         assert self._raw is not None
         self._raw.abort()
         turn = self._loop.create_future()
@@ -309,6 +322,7 @@ def _new_socket(peer: str, local_address: str | None, timeouts: Timeouts) -> soc
     return sock
 
 
+_NO_LINGER = struct.pack("ii", 1, 0)  # close() discards what is unsent
 _BIND_ADDRESS_NO_PORT = 24  # IP_BIND_ADDRESS_NO_PORT of Linux; Python 3.11 does not name it
 
 
@@ -320,4 +334,6 @@ def _reason(error: Exception | None) -> str:
         return error.verify_message
     if isinstance(error, ssl.SSLError):
         return error.reason or str(error)
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)  # the event loops decorate strerror, each in its own way
+    return str(error) or type(error).__name__
