@@ -58,7 +58,7 @@ class Progress:
             self._bar.update(self._task, completed=done, total=total or None, text=text)
         elif self._last is None or now - self._last >= _LINE_SECONDS:
             self._last = now
-            self._output.note(f"{self._title}: {done} of {total}  {text}".rstrip())
+            self._output.note(f"{self._title}: {done}{f' of {total}' if total else ''}  {text}".rstrip())
 
 
 async def follow(

@@ -39,7 +39,7 @@ Run as root, a command becomes the owner of `data_dir` first; run as anybody els
 
 def reference() -> str:
     """Return the page."""
-    context = click.Context(root, info_name="tierii-mta")
+    context = click.Context(root, info_name="tierii-mta", **root.context_settings)
     rows = [_row(param, context) for param in root.get_params(context) if not param.expose_value]
     head = [_HEAD, "## Global options", "", "| option | meaning |", "|---|---|", *filter(None, rows), ""]
     return "\n".join([*head, *_group(root, context)]).rstrip() + "\n"

@@ -21,7 +21,7 @@ from tierii_mta.clock import Clock
 from tierii_mta.rehearsal.exchange import Received
 from tierii_mta.rehearsal.internet import OPEN, PATIENCE, SEALED, STRICT, Internet
 from tierii_mta.rehearsal.program import Answer, Program
-from tierii_mta.rehearsal.proofs import StepFailed, click_once, look, one_click_link, verify_signatures
+from tierii_mta.rehearsal.proofs import StepFailed, click_once, is_healthy, look, one_click_link, verify_signatures
 from tierii_mta.shipped import folder as shipped
 
 SENDING_DOMAIN = "lantern.example"
@@ -133,7 +133,8 @@ class Demo:
 
     async def _check_bounce(self, stage: Stage) -> str:
         answer = await stage.program.ask("why", _GONE)
-        delivery, suppressions = answer.records[0], _summary(answer)["suppressions"]
+        suppressions = _summary(answer)["suppressions"]
+        delivery = answer.records[0]
         bounce = [event for event in delivery.get("events", []) if event["type"] == "email.bounced"]
         if delivery.get("reason") != "bounced" or not bounce:
             raise StepFailed(f"{_GONE} should have bounced, but `why` says: {json.dumps(delivery)}")
@@ -142,6 +143,8 @@ class Demo:
         return f"`why {_GONE}`: {_reply(bounce[0])}; suppressed"
 
     async def _check_unsubscribe(self, stage: Stage) -> str:
+        while not await is_healthy(stage.web):  # it starts beside the daemon
+            await self._clock.sleep(_POLL_SECONDS)
         link = one_click_link(_mail_to(stage, _READER))
         await look(link)
         if before := _summary(await stage.program.ask("why", _READER))["suppressions"]:

@@ -44,6 +44,15 @@ def one_click_link(message: Received) -> str:
     return found[1]
 
 
+async def is_healthy(web: str) -> bool:
+    """Return whether the web process at this address answers."""
+    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        try:
+            return (await client.get(f"{web}healthz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
 async def look(link: str) -> None:
     """Follow a link as a reader or a scanner does."""
     async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
