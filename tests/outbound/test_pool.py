@@ -132,6 +132,18 @@ async def test_what_the_host_said_meanwhile_is_charged_to_no_message(
         assert len(pool) == 0
 
 
+async def test_the_kernel_is_asked_not_only_the_event_loop(clock: ManualClock, contexts: TlsContexts) -> None:
+    async with HostileMx(honest) as mx:
+        pool = Pool(clock)
+        pool.give(KEY, await connect(mx, clock, contexts))
+        mx.peers[0].send_now(b"421 bye\r\n")
+        looks = 0
+        while (taken := pool.take(KEY)) is not None and looks < 1_000_000:  # no await: the loop reads nothing
+            pool.give(KEY, taken)
+            looks += 1
+        assert taken is None
+
+
 async def test_the_pool_is_bounded(clock: ManualClock, contexts: TlsContexts) -> None:
     async with HostileMx(honest) as mx:
         pool = Pool(clock, max_idle=2)
