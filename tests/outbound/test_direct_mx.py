@@ -479,6 +479,7 @@ async def test_room_is_small_until_the_site_is_known_and_counts_what_is_in_hand(
         assert rig.room() == 9
         rig.letters.gate.set()
         await first
+        rig.clock.advance(timedelta(seconds=1))
         assert rig.room() == 10
 
 
@@ -587,7 +588,6 @@ async def test_a_reload_changes_the_limits_of_the_next_attempt() -> None:
     async with HostileMx(honest) as mx, Rig(port=mx.port) as rig:
         rig.host(10)
         await rig.deliver()
-        assert rig.room() == 10
         rig.reload("default: {connections: 1}")
         assert rig.room() == 2
         assert isinstance(await rig.deliver(), Delivered)

@@ -143,9 +143,36 @@ def test_room_counts_what_is_in_hand_and_keeps_a_short_queue_ahead() -> None:
     for _ in range(10):
         found.enter(way)
     assert found.room(way, Priority.NORMAL, 0.0) == 0
-    assert found.room(way, Priority.HIGH, 0.0) == 2
+    assert found.room(way, Priority.HIGH, 0.5) == 2
     found.leave(way)
-    assert found.room(way, Priority.NORMAL, 0.0) == 1
+    assert found.room(way, Priority.NORMAL, 1.0) == 1
+
+
+def test_lanes_that_share_a_site_are_not_all_told_of_the_same_room() -> None:
+    found = throttle()
+    ways = [path(found, f"d{number}.example", site="mx.host.example") for number in range(50)]
+    told = [found.room(way, Priority.NORMAL, 1.0) for way in ways]
+    assert told == [10, 6, 2] + [0] * 47
+    for way in ways[:3]:
+        found.enter(way)
+    assert found.room(ways[9], Priority.NORMAL, 1.02) == 0
+    assert found.room(ways[9], Priority.NORMAL, 1.05) == 7  # those promised and not come are forgotten
+
+
+def test_lanes_that_share_a_provider_are_not_all_told_of_the_same_room() -> None:
+    found = throttle()
+    ways = [path(found, f"d{number}.example", provider="big") for number in range(50)]
+    assert sum(found.room(way, Priority.NORMAL, 0.0) for way in ways) < 2 * 6
+
+
+def test_a_crowd_is_told_to_come_again_later() -> None:
+    found = throttle()
+    way = path(found, "a.example")
+    for _ in range(20):
+        assert not found.is_crowded(way, Priority.NORMAL)
+        found.enter(way)
+    assert found.is_crowded(way, Priority.NORMAL)
+    assert not found.is_crowded(way, Priority.HIGH)
 
 
 def test_room_follows_the_smallest_ceiling_and_the_rate() -> None:

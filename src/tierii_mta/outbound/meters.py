@@ -67,13 +67,45 @@ class Bucket:
         return self._arrival <= now
 
 
-class Gauge:
+class Load:
+    """The deliveries on their way to a meter: in hand, and promised to lanes whose deliveries have not come yet."""
+
+    __slots__ = ("_promised", "_promised_until", "busy", "in_hand")
+
+    def __init__(self) -> None:
+        self.busy = self.in_hand = 0
+        self._promised, self._promised_until = 0, 0.0
+
+    def coming(self, now: float) -> int:
+        """Return how many deliveries count against the meter's room."""
+        if self._promised and now >= self._promised_until:
+            self._promised = 0
+        return self.in_hand + self._promised
+
+    def promise(self, count: int, now: float, *, seconds: float) -> None:
+        """Hold room back for `seconds` from the first promise on."""
+        if not self._promised:
+            self._promised_until = now + seconds
+        self._promised += count
+
+    def enter(self) -> None:
+        """One has come, promised or not."""
+        self.in_hand += 1
+        if self._promised:
+            self._promised -= 1
+
+    def leave(self) -> None:
+        """One has ended."""
+        self.in_hand -= 1
+
+
+class Gauge(Load):
     """A ceiling on connections: how many are busy, and how many deliveries are on their way to them."""
 
-    __slots__ = ("busy", "ceiling", "in_hand", "limit")
+    __slots__ = ("ceiling", "limit")
 
     def __init__(self, ceiling: Ceiling) -> None:
-        self.busy = self.in_hand = 0
+        super().__init__()
         self.adopt(ceiling)
 
     def adopt(self, ceiling: Ceiling) -> None:
@@ -86,15 +118,15 @@ class Gauge:
         return self.busy == 0 and self.in_hand == 0
 
 
-class Window:
+class Window(Load):
     """How many connections one source opens to one site, by what the site took lately, and whether it is shut."""
 
-    __slots__ = ("_backoff", "_cohorts", "_down", "_rules", "_up", "busy", "dead_until", "in_hand", "size", "used_at")
+    __slots__ = ("_backoff", "_cohorts", "_down", "_rules", "_up", "dead_until", "size", "used_at")
 
     def __init__(self, rules: WindowRules) -> None:
+        super().__init__()
         self._rules = rules
         self.size = rules.start
-        self.busy = self.in_hand = 0
         self.dead_until: float | None = None  # shut until then; afterwards, until a success, one probe at a time
         self.used_at = 0.0
         self._up = self._down = self._cohorts = 0.0

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from tierii_mta.outbound.meters import Bucket, Gauge, Window, WindowRules
+from tierii_mta.outbound.meters import Bucket, Gauge, Load, Window, WindowRules
 from tierii_mta.outbound.shaping import Ceiling, Knobs, Resource, Shaping
 from tierii_mta.queue.delivery import Priority
 
@@ -23,6 +23,8 @@ UNKNOWN_ROOM = 2
 _AHEAD = 2  # in hand per connection: one on it and one that follows, so that no connection waits for a claim
 _HIGH_EXTRA = 2  # in hand beyond that for high priority, which bulk cannot use up
 _LOOK_AHEAD_SECONDS = 1.0  # messages a rate lets through in this time may be in hand
+_PROMISE_MOST = 4  # of an answer of `room`, how much is held back from other lanes: most lanes have few mails
+_PROMISE_SECONDS = 0.05  # until those promised should have come
 _SWEEP_EVERY = 2048  # paths used, between two sweeps of idle state
 _MAX_DOMAINS = 50_000
 
@@ -60,6 +62,7 @@ class Path:
     rates: tuple[Bucket, ...]
     connection_rates: tuple[Bucket, ...]
     most: int  # connections, by the smallest ceiling
+    loads: tuple[Load, ...]  # the window and the gauges
     meters: tuple[Meter, ...]  # those a permit needs, the ones that run out first in front
 
 
@@ -115,30 +118,45 @@ class Throttle:
 
     def enter(self, path: Path) -> None:
         """A delivery is on its way to the path: it counts against `room` until `leave`."""
-        path.window.in_hand += 1
-        for gauge in path.gauges:
-            gauge.in_hand += 1
+        for load in path.loads:
+            load.enter()
 
     def leave(self, path: Path) -> None:
         """A delivery that had entered is done with."""
-        path.window.in_hand -= 1
-        for gauge in path.gauges:
-            gauge.in_hand -= 1
+        for load in path.loads:
+            load.leave()
 
     def room(self, path: Path, priority: Priority, now: float) -> int:
-        """Return how many more deliveries may come into hand for the path."""
+        """Return how many more deliveries may come into hand for the path.
+
+        Part of the answer is promised for a moment: many lanes ask before the first delivery comes, and those that
+        share a site or a provider must not all be told of the same room.
+        """
         window = path.window
         limit = window.limit(now)
+        coming = window.coming(now)
         if window.dead_until is not None:
-            return max(0, limit - window.in_hand)
+            room = limit - coming
+        else:
+            extra = _HIGH_EXTRA if priority is Priority.HIGH else 0
+            room = _AHEAD * min(limit, path.most) + extra - coming
+            for gauge in path.gauges:
+                room = min(room, _AHEAD * gauge.limit + extra - gauge.coming(now))
+            waiting = max(0, coming - window.busy)
+            for bucket in path.rates:
+                room = min(room, bucket.available(now, within=_LOOK_AHEAD_SECONDS) - waiting)
+        if room <= 0:
+            return 0
+        for load in path.loads:
+            load.promise(min(room, _PROMISE_MOST), now, seconds=_PROMISE_SECONDS)
+        return room
+
+    def is_crowded(self, path: Path, priority: Priority) -> bool:
+        """Whether so many wait already that another one had better come again later: nobody may fill the hand."""
         extra = _HIGH_EXTRA if priority is Priority.HIGH else 0
-        room = _AHEAD * min(limit, path.most) + extra - window.in_hand
-        for gauge in path.gauges:
-            room = min(room, _AHEAD * gauge.limit + extra - gauge.in_hand)
-        waiting = max(0, window.in_hand - window.busy)
-        for bucket in path.rates:
-            room = min(room, bucket.available(now, within=_LOOK_AHEAD_SECONDS) - waiting)
-        return max(0, room)
+        if path.window.in_hand >= 2 * _AHEAD * min(max(path.window.size, self._rules.start), path.most) + extra:
+            return True
+        return any(gauge.in_hand >= 2 * _AHEAD * gauge.limit + extra for gauge in path.gauges)
 
     def acquire(self, path: Path, now: float) -> Permit | Wait:
         """Take a connection and a message of every meter, or none and say what is missing."""
@@ -243,6 +261,7 @@ class Throttle:
                 self._bucket(each) for each in ceilings if each.resource is Resource.CONNECTION_RATE
             ),
             most=min((gauge.limit for gauge in gauges), default=self._rules.most),
+            loads=(window, *gauges),
             meters=(window, *gauges, *rates),
         )
 

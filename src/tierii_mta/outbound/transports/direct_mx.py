@@ -29,6 +29,7 @@ from tierii_mta.resolver.answer import Resolver
 
 SOURCE_PAUSE = timedelta(minutes=1)
 """How long a source is left out after no socket could be bound to it."""
+_CROWDED = timedelta(seconds=5)  # on average, until what came too much comes again
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +109,9 @@ class DirectMx:
             spent = timedelta(seconds=self._clock.monotonic() - started)
             return refused_route(route.reply, route.reply_class, elapsed=spent)
         path = self._path(source, route)
+        if self._throttle.is_crowded(path, delivery.priority):
+            pause = _CROWDED * (0.5 + self._clock.random())
+            return Returned(why=f"enough mail waits for {route.site} already", due=later(self._clock.now(), pause))
         with self._in_hand(domain, path):
             errand = Errand(
                 delivery=delivery, route=route, path=path, source=source, activate=activate, started=started
