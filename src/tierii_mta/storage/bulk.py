@@ -95,9 +95,8 @@ def _run(
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        yield connection.exec_driver_sql(
-            _postgres_table(columns) + statement, tuple(map(list, zip(*rows, strict=True)))
-        )
+        arrays = tuple(list(column) for column in zip(*rows, strict=True))
+        yield connection.exec_driver_sql(statement.replace(_TABLE, _postgres_table(columns)), arrays)
         return
     start = 0
     while start < len(rows):

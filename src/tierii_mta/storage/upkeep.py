@@ -14,7 +14,7 @@ from tierii_mta.clock import Instant, later
 from tierii_mta.events import EventType
 from tierii_mta.queue.delivery import IN_HAND, OPEN, Epoch, FailureReason, State, StreamId
 from tierii_mta.queue.store import ChangeKind
-from tierii_mta.storage.backend import is_dead, is_postgres
+from tierii_mta.storage.backend import OWNER_SILENCE_MS, is_dead, is_postgres, liveness_time
 from tierii_mta.storage.codes import CAMPAIGN_STATE, CAMPAIGN_STATE_OF, REASON, STATE, STATE_OF, Mark, StreamState
 from tierii_mta.storage.lanes import places
 from tierii_mta.storage.ledger import Ledger
@@ -70,7 +70,8 @@ def free_dead(connection: Connection, epoch: Epoch, *, now: Instant, ledger: Led
 
 def _forget_owners(connection: Connection, epoch: Epoch, now: Instant) -> None:
     if is_postgres(connection):
-        gone = delete(node).where(is_dead(connection, node.c.epoch, now), node.c.epoch != epoch)
+        heard_of = liveness_time(connection, now) - OWNER_SILENCE_MS
+        gone = delete(node).where(node.c.seen_at < heard_of, node.c.epoch != epoch)
     else:
         gone = delete(node).where(node.c.epoch < epoch)
     connection.execute(gone)

@@ -1,0 +1,76 @@
+"""The suppression list: added, replaced, removed, read."""
+
+from datetime import timedelta
+
+from tests.contracts.installation import Installation, key_of
+from tierii_mta.clock import later
+from tierii_mta.consent.suppression import EVERYWHERE, SuppressionReason, list_scope
+from tierii_mta.events import EventType
+from tierii_mta.queue.store import ChangeKind
+
+
+async def test_entries_are_added_once_each_with_an_event(store: Installation) -> None:
+    daemon = await store.another()
+    cursor = await daemon.queue.last_change()
+    entries = [
+        store.suppressed("a@one.example", reason=SuppressionReason.HARD_BOUNCE, evidence="550 5.1.1 no such user"),
+        store.suppressed("a@one.example", scope=list_scope("news"), reason=SuppressionReason.UNSUBSCRIBE),
+    ]
+    assert await store.suppression.add(entries) == 2
+    assert await store.suppression.add(entries) == 0
+    found = await store.suppression.find([key_of("a@one.example"), key_of("nobody")])
+    assert sorted(found, key=lambda one: one.scope) == entries
+    events = await store.events()
+    assert [event.type for event in events] == [EventType.SUPPRESSION_CREATED] * 2
+    assert events[0].data == {"scope": EVERYWHERE, "reason": "hard_bounce", "evidence": "550 5.1.1 no such user"}
+    assert {change.kind for change in await daemon.queue.changes(cursor)} == {ChangeKind.SUPPRESSION}
+
+
+async def test_an_entry_is_replaced_by_a_later_one(store: Installation) -> None:
+    name = "a@one.example"
+    await store.suppression.add([store.suppressed(name, reason=SuppressionReason.UNSUBSCRIBE)])
+    later_one = store.suppressed(name, reason=SuppressionReason.COMPLAINT, evidence="feedback report", address=None)
+    assert await store.suppression.add([later_one]) == 0
+    assert await store.suppression.find([key_of(name)]) == [later_one]
+
+
+async def test_unsubscribing_does_not_undo_what_stops_all_mail(store: Installation) -> None:
+    name = "a@one.example"
+    bounced = store.suppressed(name, reason=SuppressionReason.HARD_BOUNCE)
+    await store.suppression.add([bounced])
+    await store.suppression.add([store.suppressed(name, reason=SuppressionReason.UNSUBSCRIBE)])
+    assert await store.suppression.find([key_of(name)]) == [bounced]
+
+
+async def test_unsubscribing_replaces_an_entry_that_has_expired(store: Installation) -> None:
+    name = "a@one.example"
+    soon = later(store.now(), timedelta(hours=1))
+    await store.suppression.add([store.suppressed(name, expires_at=soon)])
+    store.clock.advance(timedelta(hours=2))
+    unsubscribed = store.suppressed(name, reason=SuppressionReason.UNSUBSCRIBE)
+    await store.suppression.add([unsubscribed])
+    assert await store.suppression.find([key_of(name)]) == [unsubscribed]
+
+
+async def test_entries_are_removed_in_one_scope_or_in_all(store: Installation) -> None:
+    name = "a@one.example"
+    for scope in (EVERYWHERE, list_scope("x"), list_scope("y")):
+        await store.suppression.add([store.suppressed(name, scope=scope)])
+    assert await store.suppression.remove(key_of(name), list_scope("x")) == 1
+    assert await store.suppression.remove(key_of(name), list_scope("x")) == 0
+    assert await store.suppression.remove(key_of(name)) == 2
+    assert await store.suppression.find([key_of(name)]) == []
+    deleted = await store.events(EventType.SUPPRESSION_DELETED)
+    assert sorted(event.data["scope"] for event in deleted) == [EVERYWHERE, "list:x", "list:y"]
+
+
+async def test_the_whole_list_is_read_in_the_order_of_its_key(store: Installation) -> None:
+    entries = [store.suppressed(f"p{n}@one.example", scope=scope) for n in range(700) for scope in ("all", "list:a")]
+    assert await store.suppression.add(entries) == 1400
+    listed = [entry async for entry in store.suppression.entries()]
+    assert listed == sorted(entries, key=lambda one: (one.key, one.scope))
+
+
+async def test_nobody_is_nobody(store: Installation) -> None:
+    assert await store.suppression.find([]) == []
+    assert await store.suppression.add([]) == 0
