@@ -75,7 +75,7 @@ def _peer(port: int, messages: int, connections: int) -> dict[str, float]:
 
 
 def _settings(folder: Path, nameserver: str, port: int, connections: int) -> Path:
-    (folder / "rsa.pem").write_bytes(dkim.new_key("rsa"))
+    (folder / "rsa.pem").write_bytes(dkim.generate_key(dkim.KeyKind.RSA))
     (folder / "shaping.yaml").write_text(
         yaml.safe_dump({"default": {"connections": connections, "rate": None, "connection_rate": None}})
     )
@@ -121,12 +121,18 @@ def _campaign(folder: Path, messages: int, domains: int) -> Path:
 
 async def _ours(folder: Path, config: Path, campaign: Path, messages: int) -> dict[str, object]:
     begun = time.monotonic()
-    run = subprocess.run([*PROGRAM, "--config", str(config), "enqueue", str(campaign), "--json"], check=True, capture_output=True)
+    run = subprocess.run(
+        [*PROGRAM, "--config", str(config), "enqueue", str(campaign), "--json"], check=True, capture_output=True
+    )
     enqueue_s = time.monotonic() - begun
     log = (folder / "daemon.log").open("wb")
     daemon = await asyncio.create_subprocess_exec(*PROGRAM, "--config", str(config), "serve", stdout=log, stderr=log)
     try:
-        return {**await _watch(config, daemon, messages), "enqueue_rows_per_s": round(messages / enqueue_s), "summary": json.loads(run.stdout.splitlines()[-1])}
+        return {
+            **await _watch(config, daemon, messages),
+            "enqueue_rows_per_s": round(messages / enqueue_s),
+            "summary": json.loads(run.stdout.splitlines()[-1]),
+        }
     finally:
         if daemon.returncode is None:
             daemon.terminate()

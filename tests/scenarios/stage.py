@@ -205,7 +205,7 @@ class Stage:
         """The published DKIM records by name."""
         records = {}
         for selector in ("rsa", "ed"):
-            key = ours.DkimKey.load(SENDER_DOMAIN, selector, self.folder / f"{selector}.pem")
+            key = (self.folder / f"{selector}.pem").read_bytes()
             records[f"{selector}._domainkey.{SENDER_DOMAIN}"] = ours.dns_record(key).encode()
         return records
 
@@ -221,8 +221,8 @@ async def open_stage(folder: Path, **overrides: Any) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         dns = await stack.enter_async_context(DnsServer())
         port, web_port = free_port(*addresses, "::1"), free_port("127.0.0.1")
-        for kind, selector in (("rsa", "rsa"), ("ed25519", "ed")):
-            (folder / f"{selector}.pem").write_bytes(ours.new_key(kind))
+        for kind, selector in ((ours.KeyKind.RSA, "rsa"), (ours.KeyKind.ED25519, "ed")):
+            (folder / f"{selector}.pem").write_bytes(ours.generate_key(kind))
         settings: dict[str, Any] = {
             "hostname": "mta.news.example",
             "data_dir": "data",

@@ -124,15 +124,15 @@ async def test_enqueue_can_be_run_again_and_changed_content_is_a_conflict(stage:
 
 
 async def test_a_paused_campaign_waits_and_a_cancelled_one_ends(stage: Stage) -> None:
-    await stage.sink("plain.example", "127.0.0.2", "delays: {dot: 200ms}")
-    contacts = [{"email": f"p{number}@plain.example"} for number in range(200)]
+    await stage.sink("plain.example", "127.0.0.2", "delay: {dot: 300ms}\nlimits: {keep: 5000}")
+    contacts = [{"email": f"p{number}@plain.example"} for number in range(1000)]
     await stage.start_daemon()
     await stage.run("enqueue", stage.campaign("slow", contacts))
     await stage.run("pause", "slow")
     counts = await stage.settled("slow", active=0, queued=0)
     waiting = counts["pending"]
     assert waiting > 0
-    assert counts["completed"] + waiting == 200
+    assert counts["completed"] + waiting == 1000
     await stage.run("resume", "slow")
     for _ in range(100):
         if (await stage.counts("slow"))["completed"] > counts["completed"]:
@@ -141,5 +141,5 @@ async def test_a_paused_campaign_waits_and_a_cancelled_one_ends(stage: Stage) ->
     await stage.run("cancel", "slow", "--yes")
     counts = await stage.settled("slow", pending=0, queued=0, active=0, retry=0)
     assert counts["cancelled"] > 0
-    assert counts["cancelled"] + counts["completed"] == 200
+    assert counts["cancelled"] + counts["completed"] == 1000
     assert len(stage.sinks["plain.example"].received) == counts["completed"]

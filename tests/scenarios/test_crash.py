@@ -13,7 +13,7 @@ RECIPIENTS = 600
 
 async def test_nobody_is_lost_and_doubles_are_at_most_what_was_on_the_wire(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage:
-        sink = await stage.sink("plain.example", "127.0.0.2", "delays: {dot: 20ms}\nkeep: 5000")
+        sink = await stage.sink("plain.example", "127.0.0.2", "delay: {dot: 20ms}\nlimits: {keep: 5000}")
         file = stage.campaign("kill", [{"email": f"k{number}@plain.example"} for number in range(RECIPIENTS)])
         await stage.run("enqueue", file)
         active_at_kill = 0
@@ -31,5 +31,8 @@ async def test_nobody_is_lost_and_doubles_are_at_most_what_was_on_the_wire(tmp_p
         received = Counter(message.recipients[0] for message in sink.received)
         assert len(received) == RECIPIENTS, "everybody"
         assert sum(received.values()) - RECIPIENTS <= active_at_kill
-        ids = {(m.recipients[0], next(line for line in m.data.split(b"\r\n") if line.startswith(b"Message-ID:"))) for m in sink.received}
+        ids = {
+            (m.recipients[0], next(line for line in m.data.split(b"\r\n") if line.startswith(b"Message-ID:")))
+            for m in sink.received
+        }
         assert len(ids) == RECIPIENTS, "one Message-ID each, however often"

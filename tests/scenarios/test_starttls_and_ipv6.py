@@ -7,7 +7,7 @@ from tests.scenarios.stage import open_stage
 
 async def test_starttls_is_used_where_it_is_offered_and_ipv6_where_it_is_all_there_is(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage:
-        tls = await stage.sink("tls.example", "127.0.0.2", "tls: required")
+        tls = await stage.sink("tls.example", "127.0.0.2", "tls: {starttls: required}")
         six = await stage.sink("six.example", "::1")
         await stage.start_daemon()
         contacts = [{"email": "a@tls.example"}, {"email": "b@six.example"}]

@@ -47,7 +47,7 @@ maillog_file = {home}/maillog
 maillog_file_prefixes = {home}
 myhostname = {hostname}
 mydestination =
-inet_interfaces = {host}
+inet_interfaces = loopback-only
 inet_protocols = ipv4
 mynetworks =
 smtpd_relay_restrictions = reject_unauth_destination
@@ -106,7 +106,6 @@ class Postfix:
         (self._home / "etc" / "main.cf").write_text(
             _MAIN.format(
                 home=self._home,
-                host=self.host,
                 daemons=daemons,
                 hostname=self._hostname,
                 domains=", ".join(self._domains),
