@@ -25,6 +25,7 @@ from tierii_mta.queue.delivery import (
     Stage,
 )
 from tierii_mta.rehearsal.personality import Personality
+from tierii_mta.rehearsal.sink import Sink
 
 QUICK = Timeouts(connect=timedelta(seconds=2), greeting=timedelta(seconds=2), dot=timedelta(seconds=0.2))
 
@@ -321,6 +322,26 @@ async def test_what_a_host_said_tells_more_than_a_host_that_is_silent() -> None:
 
 
 # -- TLS -------------------------------------------------------------------------------------------------
+
+
+async def test_opportunistic_tls_is_used_where_offered_and_does_not_ask_for_a_trusted_certificate() -> None:
+    async with Sink(Personality.parse("tls: {starttls: offered}")) as sink, Rig(port=sink.port) as rig:
+        rig.host(10)
+        outcome = await rig.deliver()
+        assert isinstance(outcome, Delivered)
+        assert outcome.attempt.tls == "TLSv1.3 unverified"
+
+
+async def test_verified_tls_refuses_a_certificate_nobody_vouches_for() -> None:
+    async with (
+        Sink(Personality.parse("tls: {starttls: offered}")) as sink,
+        Rig(port=sink.port, shaping="default: {tls: verified}") as rig,
+    ):
+        rig.host(10)
+        outcome = await rig.deliver()
+        assert isinstance(outcome, Deferred)
+        assert (outcome.attempt.stage, outcome.attempt.reply_class) == (Stage.STARTTLS, "BadConnection")
+        assert not sink.received
 
 
 def breaks_tls_once(peer_number: int) -> Script:

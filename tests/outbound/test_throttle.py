@@ -1,6 +1,8 @@
 """Permits, room, and why mail waits."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tierii_mta import yaml12
 from tierii_mta.outbound.shaping import Shaping
@@ -251,3 +253,49 @@ def test_a_domain_that_ran_into_a_slow_rate_is_not_forgotten_into_a_second_messa
     found.release(acquire(found, way), Feedback.REACHED, 0.0)
     found.drop_idle(3600.0)
     assert isinstance(found.acquire(path(found, "slow.example"), 3600.0), Wait)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["acquire", "release", "sweep"]),
+        st.integers(0, 5),  # which path
+        st.sampled_from(Feedback),
+        st.floats(0, 400),
+    ),
+    max_size=120,
+)
+
+
+@given(steps=STEPS)
+@settings(max_examples=100)
+def test_no_order_of_events_exceeds_a_ceiling_or_loses_count(steps: list[tuple[str, int, Feedback, float]]) -> None:
+    found = throttle()
+    domains = [f"d{number}.example" for number in range(4)] + ["narrow.example", "slow.example"]
+    held: list[Permit] = []
+    now = 0.0
+    for what, which, feedback, later in steps:
+        now += later
+        if what == "acquire":
+            found.learn(domains[which], site=f"site{which % 2}", provider="big" if which < 3 else "other")
+            way = found.path("second" if which % 3 else "main", domains[which], now)
+            assert way is not None
+            found.enter(way)
+            permit = found.acquire(way, now)
+            if isinstance(permit, Wait):
+                assert permit.seconds is None or permit.seconds > 0
+                found.leave(way)
+            else:
+                held.append(permit)
+                assert all(gauge.busy <= gauge.limit for gauge in way.gauges)
+                assert 1 <= way.window.busy <= max(way.window.size, 1)
+        elif what == "release" and held:
+            permit = held.pop(which % len(held))
+            found.release(permit, feedback, now)
+            found.leave(permit.path)
+        else:
+            found.drop_idle(now)
+    for permit in held:
+        found.release(permit, Feedback.NONE, now)
+        found.leave(permit.path)
+    found.drop_idle(now + 100_000)
+    assert found.size == 0

@@ -5,8 +5,8 @@ mail goes (outbound.route), when (outbound.gate), how a session speaks (outbound
 (outbound.interpret).  RFC 5321 §4.5.4.1, §5.1; RFC 1047.
 
 1. `run`: wait at the gate for a permit; a long wait is no attempt (`Returned`).
-2. The content is prepared while `_reach` takes an idle session or connects: at most 5 addresses, TLS as the policy
-   says, plaintext after a failed TLS only where it allows.
+2. The content is prepared while `_take_idle` finds a session or `_reach` opens one: at most 5 addresses, TLS as the
+   policy says, plaintext after a failed TLS only where it allows.
 3. `_send`: activate (durable), then MAIL FROM.  A session that had gone stale is replaced and costs nothing.
 4. `_after`: another host only if the host failed, at most 2 sessions, and never once the final dot is out: that is in
    doubt.
@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, TypeVar
 
 from tierii_mta.clock import Clock, Instant, later
@@ -113,13 +114,12 @@ class DeliveryAttempt:
         self._reuse = Reuse(
             messages=knobs.messages_per_connection, lifetime=knobs.connection_lifetime, idle=equipment.idle
         )
-        self._targets = deque(errand.route.targets(equipment.clock.random, usable=errand.source.can_reach))
         self._content: asyncio.Task[Prepared] | None = None
         self._prepared: Prepared | None = None
         self._session: Session | None = None
         self._is_active = False
         self._is_sending = False
-        self._sessions = 0
+        self._sessions = 0  # that carried the message, up to an answer
         self._met: list[_Met] = []  # refusals, oldest first
         self.feedback = Feedback.NONE
         self.is_source_broken = False  # no socket could be made or bound: the source needs its operator
@@ -147,7 +147,7 @@ class DeliveryAttempt:
         Only `activate` is not under the deadline: a cancelled commit would leave nobody knowing the row's state, and
         the committer bounds it.
         """
-        session = await self._within(deadline, self._reach())
+        session = self._take_idle() or await self._within(deadline, self._reach())
         if session is None:
             return self._given_up()
         if self._content is not None and self._content.done():
@@ -181,18 +181,30 @@ class DeliveryAttempt:
 
     # -- reaching a host ------------------------------------------------------------------------------------------
 
+    def _take_idle(self) -> Session | None:
+        """Return an idle session of the site, unless a host has already failed this delivery."""
+        session = None if self._met else self._equipment.pool.take(self._key)
+        if session is not None:
+            self._session, self.feedback = session, Feedback.REACHED
+        return session
+
     async def _reach(self) -> Session | None:
-        """Return an idle session of the site, or a new one to the next address that takes us; None: there is none."""
-        self._session = None if self._met else self._equipment.pool.take(self._key)
-        while self._session is None and self._targets:
-            self._session = await self._connect(self._targets.popleft(), self._tls)
-        if self._session is not None:
-            self.feedback = Feedback.REACHED
-            return self._session
+        """Return a new session to the next address that takes us; None: there is none."""
+        while self._targets:
+            session = await self._connect(self._targets.popleft(), self._tls)
+            if session is not None:
+                self._session, self.feedback = session, Feedback.REACHED
+                return session
         if self.feedback is Feedback.NONE and self._met:
             self.is_source_broken = all(met.is_ours for met in self._met)
             self.feedback = Feedback.NONE if self.is_source_broken else Feedback.UNREACHED
         return None
+
+    @cached_property
+    def _targets(self) -> deque[Target]:
+        """The addresses left to try; most attempts have an idle session and never ask."""
+        errand = self._errand
+        return deque(errand.route.targets(self._equipment.clock.random, usable=errand.source.can_reach))
 
     async def _connect(self, target: Target, tls: TlsPolicy) -> Session | None:
         equipment, errand = self._equipment, self._errand
@@ -262,11 +274,14 @@ class DeliveryAttempt:
         attempt = self._attempt(met)
         if attempt.reply_class == ACCEPTED:
             return decide(attempt)
+        self._drop_host(met.host)
         goes_on = tries_next_host(met.reply, met.stage, ReplyClass(attempt.reply_class), is_local=met.is_local)
-        self._targets = deque(target for target in self._targets if target.host != met.host)
         if not goes_on or self._sessions >= MAX_SESSIONS or not self._targets:
             return decide(attempt)
         return None
+
+    def _drop_host(self, name: str | None) -> None:
+        self._targets = deque(target for target in self._targets if target.host != name)
 
     def _give_back(self, session: Session, last: Reply | None = None) -> None:
         """Keep the session for the next message, if it can carry one and the peer still means what we mean."""
@@ -329,8 +344,3 @@ class DeliveryAttempt:
             body_hash=prepared.body_hash if prepared else None,
             elapsed=timedelta(seconds=self._equipment.clock.monotonic() - errand.started),
         )
-
-
-def refused_route(reply: Reply, reply_class: ReplyClass, *, elapsed: timedelta) -> Outcome:
-    """Return the outcome of a delivery whose domain has no route."""
-    return decide(Attempt(stage=Stage.ROUTE, reply=reply, reply_class=reply_class, is_local=True, elapsed=elapsed))

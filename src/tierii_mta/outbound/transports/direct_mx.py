@@ -12,19 +12,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tierii_mta.clock import Clock, later
-from tierii_mta.outbound.attempt import DeliveryAttempt, Equipment, Errand, refused_route
+from tierii_mta.outbound.attempt import DeliveryAttempt, Equipment, Errand
 from tierii_mta.outbound.connection import Timeouts
 from tierii_mta.outbound.content import ContentSource
 from tierii_mta.outbound.explanation import Line, path_lines, route_line
 from tierii_mta.outbound.gate import Gate
+from tierii_mta.outbound.interpret import decide
 from tierii_mta.outbound.pool import Pool
-from tierii_mta.outbound.route import Route, RoutePolicy
+from tierii_mta.outbound.route import Route, RouteFailed, RoutePolicy
 from tierii_mta.outbound.route_book import RouteBook
 from tierii_mta.outbound.security import TlsContexts
 from tierii_mta.outbound.shaping import Shaping
 from tierii_mta.outbound.sources import Source, choose_source
 from tierii_mta.outbound.throttle import UNKNOWN_ROOM, Path, Throttle
-from tierii_mta.queue.delivery import Delivery, Lane, Outcome, Priority, Returned
+from tierii_mta.queue.delivery import Attempt, Delivery, Lane, Outcome, Priority, Returned, Stage
 from tierii_mta.resolver.answer import Resolver
 
 SOURCE_PAUSE = timedelta(minutes=1)
@@ -106,8 +107,7 @@ class DirectMx:
         with self._in_hand(domain, known):
             route = await self._routes.find(domain, attempts=delivery.attempts)
         if not isinstance(route, Route):
-            spent = timedelta(seconds=self._clock.monotonic() - started)
-            return refused_route(route.reply, route.reply_class, elapsed=spent)
+            return _unroutable(route, elapsed=timedelta(seconds=self._clock.monotonic() - started))
         path = self._path(source, route)
         if self._throttle.is_crowded(path, delivery.priority):
             pause = _CROWDED * (0.5 + self._clock.random())
@@ -202,6 +202,13 @@ class DirectMx:
             timeouts=self._settings.timeouts,
             deadline=self._settings.deadline,
         )
+
+
+def _unroutable(failed: RouteFailed, *, elapsed: timedelta) -> Outcome:
+    attempt = Attempt(
+        stage=Stage.ROUTE, reply=failed.reply, reply_class=failed.reply_class, is_local=True, elapsed=elapsed
+    )
+    return decide(attempt)
 
 
 def _route_policy(settings: DirectMxSettings, shaping: Shaping) -> RoutePolicy:
