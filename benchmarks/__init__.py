@@ -1,1 +1,1 @@
-"""Measurements with a peer beside us in the same run. They print figures and gate nothing; see docs/reference/performance.md."""
+"""Measurements with a peer beside us in the same run: they print figures, and gate nothing."""

@@ -8,8 +8,9 @@ import argparse
 import asyncio
 import csv
 import json
-import resource
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,10 @@ import psutil
 import yaml
 
 from tierii_mta.authentication import dkim
+from tierii_mta.queue.delivery import State
 from tierii_mta.rehearsal.dns import DnsServer
+from tierii_mta.storage.backend import SQLITE_FILE
+from tierii_mta.storage.codes import STATE
 
 PROGRAM = [sys.executable, "-m", "tierii_mta.cli.main"]
 _SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin:/bin")
@@ -51,7 +55,8 @@ async def _measure(messages: int, connections: int, domains: int) -> dict[str, o
             for number in range(domains):
                 dns.add(f"d{number}.example", "MX", 10, "mx.sink.example")
             dns.add("mx.sink.example", "A", "127.0.0.1")
-            sink = subprocess.Popen([str(_SINK), "-c", f"127.0.0.1:{port}", "1024"], stdout=subprocess.DEVNULL)
+            user = ["-u", "postfix"] if os.geteuid() == 0 else []
+            sink = subprocess.Popen([str(_SINK), *user, f"127.0.0.1:{port}", "1024"])
             try:
                 await asyncio.sleep(0.5)
                 peer = _peer(port, messages, connections)
@@ -160,15 +165,13 @@ async def _watch(config: Path, daemon: asyncio.subprocess.Process, messages: int
         "messages_per_s": round((messages - first[1]) / elapsed) if elapsed else None,
         "cpu_s_per_1000": round(1000 * cpu_s / messages, 3),
         "memory_pss_mb": round(memory / 1e6, 1),
-        "open_files_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
 
 
 async def _completed(config: Path) -> int:
     """Read the tally directly: a command of ours would take a core for itself."""
-    import sqlite3
-
-    path = config.parent / "data" / "tierii.db"
+    path = config.parent / "data" / SQLITE_FILE
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        (count,) = database.execute("SELECT COALESCE(SUM(n), 0) FROM tally WHERE state = 'completed'").fetchone()
+        query = "SELECT COALESCE(SUM(count), 0) FROM tally WHERE kind = ?"
+        (count,) = database.execute(query, (STATE[State.COMPLETED],)).fetchone()
     return int(count)

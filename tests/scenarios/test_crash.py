@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.scenarios.stage import open_stage
+from tierii_mta.storage.backend import SQLITE_FILE
 
 RECIPIENTS = 600
 
@@ -23,7 +24,7 @@ async def test_nobody_is_lost_and_doubles_are_at_most_what_was_on_the_wire(tmp_p
             while len(sink.received) < seen + 60:
                 await asyncio.sleep(0.01)
             await stage.stop_daemon(signal.SIGKILL)
-            with sqlite3.connect(stage.folder / "data" / "tierii.db") as database:
+            with sqlite3.connect(stage.folder / "data" / SQLITE_FILE) as database:
                 assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             active_at_kill += (await stage.counts("kill"))["active"]
         await stage.start_daemon()
