@@ -5,9 +5,10 @@ Owns records, states and counts of campaigns; loading and clearing of their rows
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from tierii_mta.campaigns.store import (
     CAMPAIGN_TRANSITIONS,
@@ -302,12 +303,14 @@ def _tally_of(connection: Connection, campaign_id: str) -> Mapping[int, int]:
 
 def _counts(connection: Connection, number: int) -> Mapping[int, int]:
     rows = connection.execute(
-        select(tally.c.kind, func.sum(tally.c.count).label("total"))
+        select(tally.c.kind, tally.c.count.label("part"))
         .join(stream, stream.c.id == tally.c.stream)
         .where(stream.c.campaign == number)
-        .group_by(tally.c.kind)
     )
-    return {row.kind: int(row.total) for row in rows}
+    counted: Counter[int] = Counter()
+    for row in rows:
+        counted[row.kind] += row.part
+    return counted
 
 
 def _record(row: AnyRow) -> CampaignRecord:

@@ -66,15 +66,12 @@ def _oldest(
 
 
 def _bodies(connection: Connection, before: Instant, limit: int) -> int:
+    """Delete bodies, oldest first; the rows of their messages stay for `why`."""
+    oldest = select(body_part.c.message).where(body_part.c.position == 0).order_by(body_part.c.message).limit(limit)
+    stored = list(connection.execute(oldest).scalars())
     is_waited_for = exists().where(delivery.c.message == message.c.id, delivery.c.finished_at.is_(None))
-    page = (
-        select(message.c.id)
-        .join(body_part, (body_part.c.message == message.c.id) & (body_part.c.position == 0))
-        .where(message.c.accepted_at < before, ~is_waited_for)
-        .order_by(message.c.id)
-        .limit(limit)
-    )
-    ids = list(connection.execute(page).scalars())
+    old = select(message.c.id).where(message.c.id.in_(stored), message.c.accepted_at < before, ~is_waited_for)
+    ids = list(connection.execute(old).scalars()) if stored else []
     if ids:
         connection.execute(delete(body_part).where(body_part.c.message.in_(ids)))
     return len(ids)

@@ -82,13 +82,7 @@ def clear_page(connection: Connection, number: int, ledger: Ledger) -> bool:
     if rows:
         _delete(connection, rows, ledger)
         return True
-    page = (
-        select(lane.c.id)
-        .join(stream, stream.c.id == lane.c.stream)
-        .where(stream.c.campaign == number)
-        .order_by(lane.c.stream, lane.c.domain)
-        .limit(_LANES)
-    )
+    page = select(lane.c.id).join(stream, stream.c.id == lane.c.stream).where(stream.c.campaign == number).limit(_LANES)
     lanes = list(connection.execute(page).scalars())
     waiting = select(delivery.c.id, delivery.c.lane, delivery.c.priority, delivery.c.state).where(
         delivery.c.lane.in_(lanes), IS_CLAIMABLE

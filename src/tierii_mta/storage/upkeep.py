@@ -136,11 +136,10 @@ def finish_streams(connection: Connection, now: Instant, *, ledger: Ledger) -> S
     rows = connection.execute(
         select(campaign.c.number, campaign.c.id, campaign.c.state, campaign.c.ends_as)
         .where(campaign.c.state.in_(going))
-        .order_by(campaign.c.number)
         .with_for_update(skip_locked=True)
     ).all()
     ended, budget = [], PAGE
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.number):
         streams = connection.execute(select(stream.c.id, stream.c.swept).where(stream.c.campaign == row.number)).all()
         left = _open_count(connection, [one.id for one in streams])
         if CAMPAIGN_STATE_OF[row.state] is CampaignState.DRAINING and left:

@@ -1,0 +1,174 @@
+"""No statement of the queue may look at more rows than it wants, however much waits: plans, not times.
+
+The gate runs on tens of thousands of rows; `-m soak` on the design's figures: 500,000 deferred rows in one lane,
+500,000 of a paused stream, 100,000 lanes of one row each.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.installation import Installation, key_of
+from tests.storage.volumes import fill, watched
+from tests.support.clock import ManualClock
+from tierii_mta.campaigns.store import CampaignState
+from tierii_mta.clock import Instant, later
+from tierii_mta.events import EventType
+from tierii_mta.queue.delivery import State
+from tierii_mta.queue.store import Activate, Quota
+
+_ALLOWED_SCANS = (
+    "SCAN v ",  # the values of a bulk statement
+    "SCAN CONSTANT",
+    "CONSTANT ROWS",
+    "SCAN (subquery",  # the few rows a limited seek gave
+    "SCAN anon_1",
+    "SCAN node",  # a row per process
+    "SCAN tally",  # a few rows per stream
+    "SCAN event ",  # the head of the log, oldest first, limited
+    "SCAN change ",
+    "SCAN body_part USING COVERING INDEX",
+)
+
+Call = Callable[[Installation], Awaitable[object]]
+
+
+@pytest.fixture
+async def queue(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Installation]:
+    """An installation under load: `rows` and `lanes` by the test's parameter."""
+    rows, lanes = request.param
+    store = Installation("sqlite", tmp_path, ManualClock())
+    await store.open()
+    await fill(store, rows=rows, lanes=lanes)
+    await store.run_campaign("spring", [f"q{n}@d{n % 40}.example" for n in range(400)])
+    await store.accept("z@z.example", message_id="<m@example.com>")
+    yield store
+    await store.close()
+
+
+async def loads(store: Installation) -> None:
+    assert await store.loads()
+
+
+async def loads_of_a_stream(store: Installation) -> None:
+    stream = (await store.loads())[-1].lane.stream
+    assert [load async for load in store.queue.loads(stream)]
+
+
+async def claim(store: Installation) -> None:
+    quotas = [Quota(lane=load.lane.id, priority=load.priority, limit=5) for load in (await store.loads())[:450]]
+    assert (await store.claim_lanes(await store.register(), quotas)).deliveries
+
+
+async def attempt(store: Installation) -> None:
+    epoch = await store.register()
+    (one,) = [row for row in await store.claim(epoch) if row.recipient == "z@z.example"]
+    await store.queue.apply([Activate(delivery=one.id, epoch=epoch)])
+    delivered = store.event(EventType.DELIVERED)
+    done = store.settle(one, epoch, State.COMPLETED, events=[delivered], suppression=store.suppressed("z"))
+    assert await store.queue.apply([done]) == [True]
+
+
+async def history(store: Installation) -> None:
+    assert await store.queue.history(key=key_of("q1@d1.example"))
+    assert await store.queue.history(message_id="<m@example.com>")
+
+
+async def expire(store: Installation) -> None:
+    assert await store.queue.expire(Instant(store.now() * 2)) == 1000
+
+
+async def enqueue(store: Installation) -> None:
+    assert (await store.add("spring", [f"r{n}@d{n % 40}.example" for n in range(300)])).accepted == 300
+
+
+async def counts(store: Installation) -> None:
+    assert await store.campaigns.counts("spring")
+
+
+async def cancel(store: Installation) -> None:
+    await store.campaigns.move("spring", CampaignState.DRAINING, reason=None, now=store.now())
+    assert await store.queue.finish_streams(store.now()) == ["spring"]
+
+
+async def retry_failed(store: Installation) -> None:
+    await store.campaigns.retry_failed("spring", now=store.now(), expires_at=store.now())
+
+
+async def refuse(store: Installation) -> None:
+    await store.campaigns.open_draft(store.draft("refused"))
+    await store.add("refused", ["a@one.example"])
+    await store.campaigns.fail("refused", reason="", now=store.now())
+
+
+async def free_dead(store: Installation) -> None:
+    await store.claim(await store.register())
+    queued, _ = await store.queue.free_dead(await store.register(), store.now())
+    assert queued
+
+
+async def purge(store: Installation) -> None:
+    await store.queue.expire(Instant(store.now() * 2))
+    limit = later(store.now(), timedelta(days=1))
+    assert await store.queue.purge(deliveries_before=limit, events_before=limit, bodies_before=limit)
+
+
+async def cursors(store: Installation) -> None:
+    assert await store.events()
+    await store.queue.changes(0)
+    assert [entry async for entry in store.suppression.entries()] == []
+
+
+CALLS: list[Call] = [
+    loads,
+    loads_of_a_stream,
+    claim,
+    attempt,
+    history,
+    expire,
+    enqueue,
+    counts,
+    cancel,
+    retry_failed,
+    refuse,
+    free_dead,
+    purge,
+    cursors,
+]
+
+
+async def check(store: Installation, call: Call) -> None:
+    """Run the call and assert how SQLite goes about each of its statements."""
+    with watched(store) as statements:
+        await call(store)
+    plans = await store.db._connections.read(statements.plans)
+    assert plans
+    sorts = [line for line in plans if "TEMP B-TREE" in line]
+    assert not sorts
+    scans = [line for line in plans if line.startswith("SCAN") and not any(one in line for one in _ALLOWED_SCANS)]
+    assert not scans
+
+
+@pytest.mark.parametrize("queue", [(4_000, 1_000)], indirect=True, ids=["small"])
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+async def test_every_statement_seeks(queue: Installation, call: Call) -> None:
+    await check(queue, call)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("queue", [(500_000, 100_000)], indirect=True, ids=["full"])
+async def test_every_statement_seeks_in_a_full_queue(queue: Installation) -> None:
+    for call in CALLS:
+        await check(queue, call)
+
+
+@pytest.mark.parametrize("queue", [(4_000, 1_000)], indirect=True, ids=["small"])
+async def test_a_claim_is_one_seek_per_quota_on_the_partial_index(queue: Installation) -> None:
+    with watched(queue) as statements:
+        await claim(queue)
+    plans = await queue.db._connections.read(statements.plans)
+    seeks = [line for line in plans if "delivery_due (lane=? AND priority=? AND due<?)" in line]
+    assert len(seeks) == 500  # 450 quotas, padded to the next size
+    assert sum(line.startswith("UPDATE delivery SET state = 2") for line, _ in statements.sent) == 1
