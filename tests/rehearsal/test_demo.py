@@ -6,6 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tierii_mta.cli.main import run
+from tierii_mta.rehearsal import internet
+from tierii_mta.rehearsal.personality import Personality
+
 DEMO = [sys.executable, "-m", "tierii_mta.cli.main", "demo", "--json"]
 CLAIMS = [
     "the daemon runs",
@@ -30,19 +36,35 @@ def test_the_demo_sees_every_claim(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path: Path, sent: signal.Signals, code: int) -> None:
     process = subprocess.Popen(
         [*DEMO, "--keep"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     daemon = int(json.loads(process.stdout.readline())["detail"].split()[1].rstrip(","))
     family = [daemon, *children(daemon)]
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
 
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Traceback" not in err
     assert [pid for pid in family if is_alive(pid)] == []
+
+
+def test_a_demo_that_does_not_see_what_it_must_names_the_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody_is_home = Personality.parse("rules: [{do: reject}]")
+    monkeypatch.setattr(internet, "DOMAINS", {**internet.DOMAINS, internet.OPEN: nobody_is_home})
+
+    code = run(["demo"])
+
+    captured = capsys.readouterr()
+    assert code == 1
+    assert "demo: the campaign is accepted and delivered: of 10 mails one should fail" in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out.startswith("ok  the daemon runs")
 
 
 def children(pid: int) -> list[int]:

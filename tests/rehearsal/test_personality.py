@@ -1,9 +1,12 @@
 """Personality files: what they say, and how a mistake in one is told."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tierii_mta.errors import ConfigurationError
 from tierii_mta.rehearsal.personality import Behaviour, Personality, Rule, Stage, Tls
@@ -86,3 +89,35 @@ def test_certificate_paths_count_from_the_file_that_names_them(tmp_path: Path) -
     file.write_text("tls: {starttls: offered, certificate: a.pem, key: b.pem}")
 
     assert Personality.load(file).certificate == (tmp_path / "a.pem", tmp_path / "b.pem")
+
+
+KEYS = [
+    "hostname",
+    "greeting",
+    "tls",
+    "starttls",
+    "extensions",
+    "pipelining",
+    "limits",
+    "keep",
+    "delay",
+    "dot",
+    "rules",
+]
+KEYS += ["to", "from", "do", "at", "reply", "wait", "tries", "times"]
+VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+VALUES |= st.sampled_from(["reject", "greylist", "rcpt", "2s", "550 no", "offered"])
+TREES = st.recursive(
+    VALUES, lambda below: st.lists(below, max_size=3) | st.dictionaries(st.sampled_from(KEYS), below, max_size=5)
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), TREES, max_size=5))
+@settings(max_examples=200, deadline=None)
+def test_whatever_stands_in_the_file_it_is_a_personality_or_a_sentence(tree: dict[str, object]) -> None:
+    try:
+        outcome: object = Personality.parse(json.dumps(tree), file="mx.yaml")
+    except ConfigurationError as problem:
+        outcome = str(problem)
+
+    assert isinstance(outcome, Personality) or str(outcome).startswith("mx.yaml")

@@ -34,7 +34,7 @@ async def demo(call: Invocation, keep: bool) -> None:
         seen += 1
         call.output.record({"step": step.claim, "ok": True, "detail": step.detail}, f"ok  {step.claim}: {step.detail}")
 
-    with Progress(call.output, "demo") as progress:
+    with Progress(call.output, "mails delivered") as progress:
         story = Demo(clock, tell=tell, show=lambda done, total: progress.show(done, total, "", now=clock.monotonic()))
         try:
             async with story.play() as stage:

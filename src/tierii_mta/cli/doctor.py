@@ -33,7 +33,7 @@ async def doctor(call: Invocation, offline: bool) -> None:
         word = call.output.paint(finding.verdict) + " " * (8 - len(finding.verdict))
         call.output.record(asdict(finding), f"{word} {finding.check}: {finding.detail}{remedy}")
     if found[Verdict.ERROR]:
-        raise CheckFailed(f"{found[Verdict.ERROR]} errors, {found[Verdict.WARNING]} warnings")
+        raise CheckFailed(f"errors: {found[Verdict.ERROR]}, warnings: {found[Verdict.WARNING]}")
     call.output.summary({str(verdict): count for verdict, count in found.items()})
 
 

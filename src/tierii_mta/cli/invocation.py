@@ -6,7 +6,9 @@ Owns the options every command takes and the loading of the settings; not the op
 
 import asyncio
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import cached_property, update_wrapper
@@ -83,10 +85,16 @@ def command_body(function: Callable[Concatenate[Invocation, P], R]) -> Callable[
 
 
 def async_body(function: Callable[Concatenate[Invocation, P], Coroutine[Any, Any, R]]) -> Callable[P, R]:
-    """As `command_body`, for a coroutine function that runs in a loop of its own."""
+    """As `command_body`, for a coroutine function that runs in a loop of its own; SIGTERM cancels it."""
+
+    async def cancellable(*args: P.args, **kwargs: P.kwargs) -> R:
+        task = asyncio.current_task()
+        if task is not None and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await function(invocation(), *args, **kwargs)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return asyncio.run(function(invocation(), *args, **kwargs))
+        return asyncio.run(cancellable(*args, **kwargs))
 
     return update_wrapper(call, function)
 

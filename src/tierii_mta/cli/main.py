@@ -4,6 +4,7 @@ Owns the exit codes and the promise that nobody sees a traceback who did not ask
 per noun and are imported when they are called.
 """
 
+import asyncio
 import importlib
 import signal
 import sys
@@ -86,6 +87,8 @@ def run(arguments: Sequence[str]) -> int:
         return problem.exit_code
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
+    except asyncio.CancelledError:  # SIGTERM; what the command had started is ended by now
+        return 128 + signal.SIGTERM
     except SystemExit:  # click ends so when the reader of stdout, `head` for instance, has seen enough
         return 128 + signal.SIGPIPE
     except BaseExceptionGroup as problems:

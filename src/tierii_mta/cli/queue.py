@@ -1,5 +1,6 @@
 """`queue`: where mail waits, and why."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -54,6 +55,7 @@ async def suspend(call: Invocation, domain: str, span: str, reason: str) -> None
     seconds = parse_span(span).total_seconds()
     async with opened(call) as installation:
         answer = await daemon_of(installation).ask("suspend", domain=_domain(domain), seconds=seconds, reason=reason)
+    _expect_lanes(domain, answer)
     call.output.summary({"domain": domain} | answer, f"{domain}: suspended for {span}")
 
 
@@ -64,7 +66,13 @@ async def unsuspend(call: Invocation, domain: str) -> None:
     """Send to a suspended domain again."""
     async with opened(call) as installation:
         answer = await daemon_of(installation).ask("unsuspend", domain=_domain(domain))
+    _expect_lanes(domain, answer)
     call.output.summary({"domain": domain} | answer, f"{domain}: open")
+
+
+def _expect_lanes(domain: str, answer: Mapping[str, Any]) -> None:
+    if not answer.get("lanes"):
+        raise NotFound("no mail waits for it, so there is no lane to close or open", where=domain)
 
 
 async def _lanes(call: Invocation, domain: str | None) -> None:

@@ -34,6 +34,7 @@ Run as root, a command becomes the owner of `data_dir` first; run as anybody els
 | 75 | temporary: daemon, DNS or database |
 | 78 | configuration |
 | 130 | interrupted |
+| 128 + N | ended by signal N, e.g. 143 for SIGTERM; what the command had started is ended too |
 """
 
 

@@ -65,9 +65,9 @@ async def show_campaign(call: Invocation, installation: Installation, campaign: 
     }
     reason = f" ({record.reason})" if record.reason else ""
     lines = [f"{campaign}  {call.output.paint(record.state)}{reason}  created {rfc3339(record.created_at)}"]
-    lines += [f"  {call.output.paint(name)}{' ' * (12 - len(name))}{count}" for name, count in counts.items() if count]
-    lines += [f"  {reason:<12}{count}  (of those failed)" for reason, count in failures.items()]
-    lines += [f"  {name:<12}{count}  (mark)" for name, count in marks.items() if count]
+    lines += [f"  {call.output.paint(name)}{' ' * (14 - len(name))}{count}" for name, count in counts.items() if count]
+    lines += [f"  {reason:<14}{count}  (of those failed)" for reason, count in failures.items()]
+    lines += [f"  {name:<14}{count}  (mark)" for name, count in marks.items() if count]
     call.output.summary(summary, "\n".join(lines))
 
 

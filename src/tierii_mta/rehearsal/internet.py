@@ -65,9 +65,13 @@ class Internet:
         for sink in self.sinks.values():
             yield from sink.received
 
-    def publish(self, domain: str, keys: Mapping[str, str]) -> None:
-        """Publish a sending domain: SPF, and a DKIM record per selector."""
-        self.dns.add(domain, "TXT", "v=spf1 ip4:127.0.0.0/8 -all")
+    def publish(self, domain: str, keys: Mapping[str, str], *, hostname: str, return_path: str) -> None:
+        """Publish a sending domain as `doctor` wants it: our name, SPF, MX, DMARC, and a DKIM record per selector."""
+        self.dns.add(hostname, "A", "127.0.0.1")
+        self.dns.add_ptr("127.0.0.1", hostname)
+        self.dns.add(return_path, "MX", 10, hostname)
+        self.dns.add(return_path, "TXT", "v=spf1 ip4:127.0.0.0/8 -all")
+        self.dns.add(f"_dmarc.{domain}", "TXT", "v=DMARC1; p=reject")
         for selector, record in keys.items():
             self.dns.add(f"{selector}._domainkey.{domain}", "TXT", record)
 
