@@ -34,6 +34,7 @@ async def test_the_timer_of_an_earlier_wait_does_not_end_a_later_one() -> None:
     alarm.ring()
     second = asyncio.create_task(alarm.wait(60))
     assert await first
+    await clock.settle()
     clock.advance(timedelta(seconds=30))
     await clock.settle()
     assert not second.done()
