@@ -13,11 +13,10 @@ import httpx
 import pytest
 
 from tierii_mta.clock import SystemClock
-from tierii_mta.daemon.children import Child
+from tierii_mta.daemon.children import Child, web_child
 from tierii_mta.daemon.control import Answer, ControlServer
 from tierii_mta.daemon.installation import open_installation
 from tierii_mta.daemon.settings import LoadedSettings, settings_from
-from tierii_mta.daemon.webchild import web_child
 from tierii_mta.errors import ConfigurationError
 from tierii_mta.events import EventType
 from tierii_mta.mail.address import Address

@@ -26,6 +26,7 @@ import structlog
 from tierii_mta import __version__
 from tierii_mta.campaigns.merge import CampaignContent
 from tierii_mta.campaigns.press import RenderPool
+from tierii_mta.daemon.children import web_child
 from tierii_mta.daemon.control import SOCKET_NAME, ControlServer
 from tierii_mta.daemon.installation import Installation, open_installation
 from tierii_mta.daemon.metrics import INFO, Metrics, watch_loop_lag
@@ -36,7 +37,6 @@ from tierii_mta.daemon.supervisor import Service, Stop, Supervisor
 from tierii_mta.daemon.telemetry import configure_logging
 from tierii_mta.daemon.verbs import Verbs
 from tierii_mta.daemon.way_out import Contents, WayOut, build_way_out
-from tierii_mta.daemon.webchild import web_child
 from tierii_mta.outbound.stored import StoredContent
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Epoch
@@ -45,8 +45,6 @@ from tierii_mta.queue.lanes import LaneDirectory
 from tierii_mta.queue.manager import QueueManager
 from tierii_mta.queue.settlement import InDoubtAction, Settlement, SettlementPolicy
 from tierii_mta.storage.locks import DaemonLock
-
-__all__ = ["Installation", "open_installation", "serve"]
 
 _PRESS_THREADS = 2
 _FILES = 65_536

@@ -23,6 +23,7 @@ import structlog
 
 from tierii_mta.clock import Clock
 from tierii_mta.daemon.notify import VARIABLES
+from tierii_mta.daemon.settings import LoadedSettings
 from tierii_mta.daemon.supervisor import Stop
 from tierii_mta.errors import ConfigurationError, ExitCode
 
@@ -161,6 +162,22 @@ class Child:
         finally:
             for one in waiting:
                 one.cancel()
+
+
+def web_child(current: Callable[[], LoadedSettings], clock: Clock) -> Child:
+    """Return the web process as a service of the supervisor; `current` gives the settings at each of its starts.
+
+    Here rather than in daemon.webchild, which imports the web framework: the daemon need not carry it.
+
+    What it announces is `{"listen": [private, public?]}`, each as `host:port`.
+    """
+    return Child(
+        "web",
+        ("-m", "tierii_mta.daemon.webchild"),
+        lambda: current().hand_over(),
+        clock,
+        environ=os.environ,
+    )
 
 
 # -- the child's side --------------------------------------------------------------------------------------------

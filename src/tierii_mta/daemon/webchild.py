@@ -1,8 +1,8 @@
 """The web process: a child of the daemon over the same installation.
 
 Owns what joins the web application to settings, store and daemon; not the application (web.app) nor its own restarts
-(daemon.children).  Started as `python -m tierii_mta.daemon.webchild` by `web_child`, never by hand: the settings, with
-their secrets, come through standard input.
+(daemon.children).  Started as `python -m tierii_mta.daemon.webchild` by `children.web_child`, never by hand: the
+settings, with their secrets, come through standard input.
 
     1. tie our life to the parent's, take the settings           (`adopted`)
     2. open the installation, listen, tell the parent where      (`_run`)
@@ -10,9 +10,8 @@ their secrets, come through standard input.
 """
 
 import asyncio
-import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,8 +19,7 @@ from urllib.parse import urlsplit
 import structlog
 import uvloop
 
-from tierii_mta.clock import Clock
-from tierii_mta.daemon.children import Child, adopted, announce, parent_gone
+from tierii_mta.daemon.children import adopted, announce, parent_gone
 from tierii_mta.daemon.control import SOCKET_NAME, ControlClient
 from tierii_mta.daemon.installation import Installation, open_installation
 from tierii_mta.daemon.settings import LoadedSettings, Settings
@@ -33,20 +31,6 @@ from tierii_mta.web.process import Listener, serving
 from tierii_mta.web.unsubscribe import ListUnsubscriber
 
 DAEMON_PATIENCE = 3.0  # seconds the daemon has to answer for /readyz and /metrics
-
-
-def web_child(current: Callable[[], LoadedSettings], clock: Clock) -> Child:
-    """Return the web process as a service of the supervisor; `current` gives the settings at each of its starts.
-
-    What it announces is `{"listen": [private, public?]}`, each as `host:port`.
-    """
-    return Child(
-        "web",
-        ("-m", "tierii_mta.daemon.webchild"),
-        lambda: current().hand_over(),
-        clock,
-        environ=os.environ,
-    )
 
 
 @dataclass(frozen=True, slots=True)

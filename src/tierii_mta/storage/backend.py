@@ -16,7 +16,6 @@ from tierii_mta.clock import Instant
 from tierii_mta.errors import ConfigurationError
 from tierii_mta.storage.codes import CLAIMABLE_SQL
 from tierii_mta.storage.connection import Connections
-from tierii_mta.storage.postgresql import PostgresConnections
 from tierii_mta.storage.sqlite import SqliteConnections
 from tierii_mta.storage.tables import AnyRow, node
 
@@ -50,6 +49,9 @@ def connections_for(database: str | Path, data_dir: Path) -> Connections:
         raise ConfigurationError(
             f"{url.get_backend_name()} is not supported", remedy="write `sqlite` or postgresql://user@host/name"
         )
+    # Here, so that a command on SQLite does not pay a tenth of a second for SQLAlchemy's asyncio half.
+    from tierii_mta.storage.postgresql import PostgresConnections  # noqa: PLC0415
+
     try:
         return PostgresConnections(url)
     except ModuleNotFoundError as cause:

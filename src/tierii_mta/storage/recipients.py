@@ -45,6 +45,7 @@ def add(connection: Connection, owner: AnyRow, batch: Batch, *, exclude_suppress
         for row, contact in zip(batch.rows, batch.contacts, strict=True)
         if row.recipient_key not in stopped
     ]
+    wanted.sort(key=lambda pair: pair[0].recipient_key)  # two loaders of the same persons take them in one order
     lanes = lane_ids(connection, stream_id, {row.domain for row, _ in wanted})
     fixed = (*new_delivery(owner.priority, batch.now, batch.expires_at), owner.number)
     rows = [(*fixed, lanes[row.domain], row.recipient_key, row.recipient, contact) for row, contact in wanted]
