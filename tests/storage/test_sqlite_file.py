@@ -212,7 +212,7 @@ async def test_processes_write_one_at_a_time_and_lose_nothing(store: Installatio
     count = 40
     children = [
         await asyncio.create_subprocess_exec(
-            sys.executable, str(WRITER), str(store.folder), name, str(count), cwd=Path(__file__).parents[2]
+            sys.executable, str(WRITER), str(store.folder), name, str(count), stdout=asyncio.subprocess.DEVNULL
         )
         for name in ("one", "two")
     ]
@@ -220,6 +220,26 @@ async def test_processes_write_one_at_a_time_and_lose_nothing(store: Installatio
         await store.accept(f"main{number}@d{number % 5}.example")
     assert [await child.wait() for child in children] == [0, 0]
     assert sum(load.count for load in await store.loads()) == 3 * count
+    await store.check_tally()
+    assert await pragma(store, "integrity_check") == "ok"
+
+
+async def test_a_killed_writer_has_kept_all_it_said_and_frees_the_lock(store: Installation) -> None:
+    kept = 0
+    for turn in range(3):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, str(WRITER), str(store.folder), f"turn{turn}-", "1000000", stdout=asyncio.subprocess.PIPE
+        )
+        assert child.stdout is not None
+        for _ in range(20 + 7 * turn):
+            assert await child.stdout.readline()
+        child.kill()
+        said = 20 + 7 * turn + len((await child.stdout.read()).split())
+        await child.wait()
+        found = sum(load.count for load in await store.loads()) - kept
+        assert said <= found <= said + 1  # at most the one it had no time to speak of
+        kept += found
+    await store.accept("main@d0.example")
     await store.check_tally()
     assert await pragma(store, "integrity_check") == "ok"
 

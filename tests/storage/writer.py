@@ -11,11 +11,12 @@ from tests.support.clock import ManualClock
 
 
 async def main(folder: str, name: str, count: str) -> None:
-    """Accept so many messages, one a commit, to five lanes shared with the others."""
+    """Accept so many messages, one a commit, to five lanes shared with the others, and say so."""
     store = Installation("sqlite", Path(folder), ManualClock())
     await store.open()
     for number in range(int(count)):
         await store.accept(f"{name}{number}@d{number % 5}.example")
+        print(number, flush=True)  # said only once it is kept
     await store.close()
 
 
