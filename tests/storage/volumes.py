@@ -54,7 +54,7 @@ class Statements:
     def plans(self, connection: Connection) -> list[str]:
         """Return a line per step of each statement's plan."""
         lines: list[str] = []
-        for statement, parameters in self.sent:
+        for statement, parameters in dict(self.sent).items():
             if statement.split()[0].upper() in {"BEGIN", "PRAGMA", "EXPLAIN"}:
                 continue
             rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
