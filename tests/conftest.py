@@ -1,0 +1,12 @@
+"""What every test shares: hypothesis draws the same examples each time, so the gate never depends on luck.
+
+`HYPOTHESIS_PROFILE=explore pytest …` draws new ones; what it finds becomes a named test.
+"""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("gate", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
