@@ -24,6 +24,8 @@ from sqlalchemy import (
     Text,
 )
 
+from tierii_mta.storage.tables import AnyRow
+
 _SIZES = (1000, 200, 50, 10, 1)  # a few sizes, so that a few statements are prepared and kept
 _MAX_VALUES = 30_000  # SQLite binds at most 32,766
 _POSTGRES_TYPES = (
@@ -69,6 +71,17 @@ def update_rows(
     """Run an UPDATE ... FROM v over rows of values; `v` has these columns of `table`."""
     for _ in _run(connection, _columns(table, columns), rows, f"{_TABLE} {statement}"):
         pass
+
+
+def select_rows(
+    connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Values]
+) -> Iterable[AnyRow]:
+    """Yield the rows of `table` whose `columns` are one of `rows`, by one seek each; `rows` holds nothing twice."""
+    where = " AND ".join(f"{table.name}.{name} = v.{name}" for name in columns)
+    # CROSS JOIN is how SQLite is told to begin with `v`.
+    statement = f"{_TABLE} SELECT {table.name}.* FROM v CROSS JOIN {table.name} WHERE {where}"  # noqa: S608 our own
+    for result in _run(connection, _columns(table, columns), rows, statement):
+        yield from result
 
 
 @cache

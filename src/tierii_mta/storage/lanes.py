@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
-from tierii_mta.storage.bulk import insert_rows
+from tierii_mta.storage.bulk import insert_rows, select_rows
 from tierii_mta.storage.codes import StreamState
 from tierii_mta.storage.tables import AnyRow, campaign, lane, stream
 
@@ -42,12 +42,8 @@ def lane_ids(connection: Connection, stream_id: int, domains: Collection[str]) -
 
 
 def _lanes(connection: Connection, stream_id: int, domains: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for start in range(0, len(domains), _PAGE):
-        page = domains[start : start + _PAGE]
-        rows = connection.execute(_BY_DOMAIN, {"stream": stream_id, "domains": page})
-        found.update((row.domain, row.id) for row in rows)
-    return found
+    keys = [(stream_id, domain) for domain in domains]
+    return {row.domain: row.id for row in select_rows(connection, lane, ("stream", "domain"), keys)}
 
 
 def places(connection: Connection, ids: Collection[int]) -> Mapping[int, AnyRow]:
@@ -62,9 +58,6 @@ def places(connection: Connection, ids: Collection[int]) -> Mapping[int, AnyRow]
     return found
 
 
-_BY_DOMAIN = select(lane.c.domain, lane.c.id).where(
-    lane.c.stream == bindparam("stream"), lane.c.domain.in_(bindparam("domains", expanding=True))
-)
 _PLACES = (
     select(
         lane.c.id,

@@ -6,14 +6,14 @@ An entry that stops all mail is never replaced by one that stops less: unsubscri
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, delete, select, tuple_
+from sqlalchemy import Connection, delete, select, tuple_
 
 from tierii_mta.clock import Clock, Instant
 from tierii_mta.consent.suppression import Suppression, SuppressionReason
 from tierii_mta.events import EventType
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.store import ChangeKind
-from tierii_mta.storage.bulk import Values, insert_rows
+from tierii_mta.storage.bulk import Values, insert_rows, select_rows
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.tables import AnyRow, suppression
@@ -24,10 +24,8 @@ PAGE = 1000
 def suppressions_of(connection: Connection, keys: Collection[bytes]) -> Mapping[bytes, Sequence[Suppression]]:
     """Return the entries of these persons, by person."""
     found: dict[bytes, list[Suppression]] = {}
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), PAGE):
-        for row in connection.execute(_OF_PERSONS, {"keys": ordered[start : start + PAGE]}):
-            found.setdefault(row.recipient_key, []).append(_entry(row))
+    for row in select_rows(connection, suppression, ("recipient_key",), [(key,) for key in sorted(keys)]):
+        found.setdefault(row.recipient_key, []).append(_entry(row))
     return found
 
 
@@ -139,9 +137,6 @@ def _row(entry: Suppression) -> Values:
         entry.created_at,
         entry.expires_at,
     )
-
-
-_OF_PERSONS = select(suppression).where(suppression.c.recipient_key.in_(bindparam("keys", expanding=True)))
 
 
 def _entry(row: AnyRow) -> Suppression:
