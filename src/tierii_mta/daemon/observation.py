@@ -40,7 +40,9 @@ class Observer:
             return
         self._tick()
         attempt = outcome.attempt
-        self._metrics.count(REPLY_CLASSES, 1, **{"class": attempt.reply_class, "provider": attempt.provider})
+        self._metrics.count(
+            REPLY_CLASSES, 1, **{"class": attempt.reply_class or "accepted", "provider": attempt.provider}
+        )
         self._metrics.observe(ATTEMPT_SECONDS, attempt.elapsed.total_seconds(), outcome=name)
         if isinstance(outcome, Deferred) and outcome.is_blocked:
             self._metrics.count(SUSPENSIONS, provider=attempt.provider)

@@ -72,6 +72,7 @@ PLAIN: tuple[TextPattern, ...] = (
         _is_blocked
         HOST THEN (?:is|are|been|was|were) (?:\w+ ){0,2}(?:blocked|banned)\b
         \b(?:ip|host|address|client)\b\S{0,60} (?:is )?(?:listed|not allowed) (?:in|on|at|by)\b
+        \b(?:ip|host|address|client)\b(?: \S{1,60})? is on (?:the|a|our|their) (?:\w+ ){0,2}list\b
         too (?:many|much) (?:spam|abuse|complaints|bad recipients|invalid recipients|unknown users)
         (?:high|excessive|large) (?:amount|number|volume|rate) of (?:spam|junk|complaints|unwanted|invalid)
         (?:spam|abuse|junk)\b.{0,40}\b(?:from|by) (?:your|this) (?:ip|host|network|server|address)
