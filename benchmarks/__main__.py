@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import outbound
+from benchmarks import drivers, outbound
 
-_MEASUREMENTS = {"outbound": outbound.main}
+_MEASUREMENTS = {"drivers": drivers.main, "outbound": outbound.main}
 
 
 def main() -> int:

@@ -232,4 +232,7 @@ def _raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(_FILES, hard) if hard != resource.RLIM_INFINITY else _FILES
     if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except OSError as failure:  # a seccomp filter may forbid it
+            structlog.get_logger().warning("daemon.few_files", soft=soft, wanted=wanted, error=str(failure))

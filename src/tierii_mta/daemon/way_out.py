@@ -24,7 +24,7 @@ from tierii_mta.queue.delivery import Delivery
 from tierii_mta.resolver.stub import StubResolver
 
 _DEFAULT_SOURCE = "default"
-_FIB, _INET6 = Path("/proc/net/fib_trie"), Path("/proc/net/if_inet6")
+_FIB, _INET6 = Path("/proc/self/net/fib_trie"), Path("/proc/self/net/if_inet6")
 _LOCAL_V4 = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL")
 
 
