@@ -46,13 +46,8 @@ class Address:
         """
         if len(text) > MAX_LOCAL_OCTETS + MAX_DOMAIN_OCTETS + 1:
             raise InvalidAddress("is longer than an address can be")
-        for character in text:
-            if (
-                (not character.isascii() and unicodedata.category(character) in _FORBIDDEN)
-                or character < " "
-                or character == "\x7f"
-            ):
-                raise InvalidAddress(f"holds the character U+{ord(character):04X}")
+        if not (text.isascii() and text.isprintable()):
+            _check_characters(text)
         local, at, domain = text.rpartition("@")
         if not at or not local or not domain:
             raise InvalidAddress("is not of the form local@domain")
@@ -83,6 +78,16 @@ class Address:
         return f"{self.local}@{self.domain}"
 
 
+def _check_characters(text: str) -> None:
+    for character in text:
+        if (
+            (not character.isascii() and unicodedata.category(character) in _FORBIDDEN)
+            or character < " "
+            or character == "\x7f"
+        ):
+            raise InvalidAddress(f"holds the character U+{ord(character):04X}")
+
+
 def parse_domain(text: str) -> str:
     """Return a domain in lower-case A-labels without a final dot, or an address literal in normal form.
 
@@ -93,7 +98,7 @@ def parse_domain(text: str) -> str:
     domain = text[:-1] if text.endswith(".") else text
     if domain.isascii():
         domain = domain.lower()
-        if any(label.startswith("xn--") for label in domain.split(".")):
+        if "xn--" in domain and any(label.startswith("xn--") for label in domain.split(".")):
             domain = _to_ascii(domain, text)
     else:
         domain = _to_ascii(domain, text)

@@ -55,7 +55,7 @@ class TokenCodec:
 
     def person_key(self, address: Address) -> PersonKey:
         """Return what queue and suppression list know the person by; equal for addresses that differ only in case."""
-        return PersonKey(hmac.digest(self._rings[0].person, address.key.encode(), "sha256")[:_PERSON_OCTETS])
+        return PersonKey(_mac(self._rings[0].person, address.key.encode())[:_PERSON_OCTETS])
 
     def seal(self, purpose: Purpose, payload: bytes) -> str:
         """Return a token for a URL: base64url without padding, MAC of 16 octets."""
@@ -99,19 +99,20 @@ class _Ring:
                 remedy="let the daemon create data_dir/secret, or give at least 16 random octets",
             )
         self.key_id = _derive(secret, "key-id")[:1]
-        self.person = _derive(secret, "person")
-        self.url = {purpose: _derive(secret, f"url:{purpose}") for purpose in Purpose}
-        self.local = {purpose: _derive(secret, f"local:{purpose}") for purpose in Purpose}
+        self.person = _keyed(secret, "person")
+        self.url = {purpose: _keyed(secret, f"url:{purpose}") for purpose in Purpose}
+        self.local = {purpose: _keyed(secret, f"local:{purpose}") for purpose in Purpose}
+        self._head = bytes((_VERSION,)) + self.key_id
 
-    def seal(self, key: bytes, payload: bytes, mac_octets: int) -> bytes:
-        body = bytes((_VERSION,)) + self.key_id + payload
-        return body + hmac.digest(key, body, "sha256")[:mac_octets]
+    def seal(self, key: hmac.HMAC, payload: bytes, mac_octets: int) -> bytes:
+        body = self._head + payload
+        return body + _mac(key, body)[:mac_octets]
 
-    def open(self, key: bytes, token: bytes, mac_octets: int) -> bytes | None:
+    def open(self, key: hmac.HMAC, token: bytes, mac_octets: int) -> bytes | None:
         body, mac = token[:-mac_octets], token[-mac_octets:]
-        if len(body) < 2 or body[0] != _VERSION or body[1:2] != self.key_id:
+        if len(body) < 2 or body[:2] != self._head:
             return None
-        return body[2:] if hmac.compare_digest(hmac.digest(key, body, "sha256")[:mac_octets], mac) else None
+        return body[2:] if hmac.compare_digest(_mac(key, body)[:mac_octets], mac) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,19 @@ def _pack_delivery(delivery: int) -> bytes:
     if not 0 <= delivery <= _MAX_DELIVERY:
         raise ValueError("not a delivery id")
     return delivery.to_bytes(max(1, (delivery.bit_length() + 7) // 8), "big")
+
+
+def _keyed(secret: bytes, info: str) -> hmac.HMAC:
+    return hmac.new(_derive(secret, info), digestmod="sha256")
+
+
+def _mac(key: hmac.HMAC, octets: bytes) -> bytes:
+    """Return the MAC, from a copy of a keyed state: `hmac.digest` keys it anew and gives the interpreter lock away,
+    which a busy event loop then waits for, four times a message.
+    """
+    mac = key.copy()
+    mac.update(octets)
+    return mac.digest()
 
 
 def _derive(secret: bytes, info: str) -> bytes:

@@ -7,6 +7,7 @@ once, each finding with file, line, key, remedy and the nearest known key.  Does
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ class Specification(Section):
     def list_id(self) -> str | None:
         return self.mailing_list.id if self.mailing_list else None
 
-    @property
+    @cached_property
     def from_address(self) -> Address:
         return Address.parse(self.sender.email)
 
