@@ -165,9 +165,17 @@ class Connection(asyncio.Protocol):
         """
         return self.client.dot_written and not self._is_blocked
 
+    @property
+    def is_open(self) -> bool:
+        """Whether another transaction may begin, as far as what was read tells."""
+        return self.client.is_reusable and self._transport is not None and not self._transport.is_closing()
+
     def is_quiet(self) -> bool:
-        """Whether the connection is alive and the peer has said nothing, not even goodbye: asks the kernel."""
-        if not self.client.is_reusable or self._transport is None or self._transport.is_closing():
+        """Whether it is open and the peer has said nothing, not even goodbye: asks the kernel.
+
+        The call gives the interpreter lock away, so once a message is enough.
+        """
+        if not self.is_open:
             return False
         try:
             self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)

@@ -50,7 +50,7 @@ class Pool:
 
     def give(self, key: SessionKey, session: Session) -> None:
         """Keep a session for the next message; it is closed at once if it can carry none or there is no room."""
-        if not self._is_open or self._count >= self._max_idle or not session.is_usable(self._clock):
+        if not self._is_open or self._count >= self._max_idle or not session.is_worth_keeping(self._clock):
             session.quit()
             return
         until = self._clock.monotonic() + session.reuse.idle.total_seconds()

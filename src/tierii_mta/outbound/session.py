@@ -171,11 +171,15 @@ class Session:
         """Whether the final dot of the latest transaction was written; what a cancelled `transact` leaves behind."""
         return self._connection.dot_written
 
-    def is_usable(self, clock: Clock) -> bool:
-        """Whether the session can carry another message: alive, nothing waiting to be read, within its `Reuse`."""
+    def is_worth_keeping(self, clock: Clock) -> bool:
+        """Whether the session may carry another message as far as we know: open, and within its `Reuse`."""
         age = clock.monotonic() - self.opened_at
         within = self.uses < self.reuse.messages and age < self.reuse.lifetime.total_seconds()
-        return within and self._connection.is_quiet()
+        return within and self._connection.is_open
+
+    def is_usable(self, clock: Clock) -> bool:
+        """Whether it can carry one now: worth keeping, and nothing waits to be read."""
+        return self.is_worth_keeping(clock) and self._connection.is_quiet()
 
     def quit(self) -> None:
         """Say QUIT without waiting for the answer and let the socket close by itself."""
