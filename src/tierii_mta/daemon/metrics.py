@@ -85,6 +85,7 @@ class Metrics:
     def __init__(self, table: Sequence[Metric] = TABLE) -> None:
         self._registry = CollectorRegistry()
         self._collectors: dict[str, Counter | Gauge | Histogram] = {}
+        self._children: dict[tuple[object, ...], Counter | Gauge | Histogram] = {}  # what `labels` gives, asked once
         ProcessCollector(registry=self._registry)
         for metric in table:
             self._collectors[metric.name] = self._collector(metric)
@@ -102,34 +103,43 @@ class Metrics:
 
     def count(self, metric: Metric, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""
-        collector = self._collectors[metric.name]
-        if not isinstance(collector, Counter):
+        child = self._child(metric, labels)
+        if not isinstance(child, Counter):
             raise TypeError(f"{metric.name} is no counter")
-        (collector.labels(**labels) if labels else collector).inc(amount)
+        child.inc(amount)
 
     def set(self, metric: Metric, value: float, **labels: str) -> None:
         """Set a gauge."""
-        collector = self._collectors[metric.name]
-        if not isinstance(collector, Gauge):
+        child = self._child(metric, labels)
+        if not isinstance(child, Gauge):
             raise TypeError(f"{metric.name} is no gauge")
-        (collector.labels(**labels) if labels else collector).set(value)
+        child.set(value)
 
     def observe(self, metric: Metric, value: float, **labels: str) -> None:
         """Add an observation to a histogram."""
-        collector = self._collectors[metric.name]
-        if not isinstance(collector, Histogram):
+        child = self._child(metric, labels)
+        if not isinstance(child, Histogram):
             raise TypeError(f"{metric.name} is no histogram")
-        (collector.labels(**labels) if labels else collector).observe(value)
+        child.observe(value)
 
     def replace(self, metric: Metric, values: Mapping[tuple[str, ...], float]) -> None:
         """Set a gauge's whole family, by label values in the order of the table; others disappear."""
         self._collectors[metric.name].clear()
+        self._children = {key: child for key, child in self._children.items() if key[0] != metric.name}
         for labels, value in values.items():
             self.set(metric, value, **dict(zip(metric.labels, labels, strict=True)))
 
     def text(self) -> str:
         """Return all values in the Prometheus text format."""
         return generate_latest(self._registry).decode()
+
+    def _child(self, metric: Metric, labels: Mapping[str, str]) -> Counter | Gauge | Histogram:
+        key = (metric.name, *labels.items())
+        child = self._children.get(key)
+        if child is None:
+            collector = self._collectors[metric.name]
+            child = self._children[key] = collector.labels(**labels) if labels else collector
+        return child
 
 
 async def watch_loop_lag(metrics: Metrics, clock: Clock, every: float = 0.5) -> None:

@@ -4,6 +4,8 @@ Owns which counter an ending moves and the one canonical log line of an attempt;
 the queue in the commit they describe.
 """
 
+import logging
+
 import structlog
 
 from tierii_mta.clock import Clock
@@ -29,6 +31,7 @@ class Observer:
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics, self._clock = metrics, clock
         self._log = structlog.get_logger()
+        self._threshold = logging.getLogger(__name__)
         self._finished: dict[int, int] = {}  # second → endings, of the last few seconds
 
     def ended(self, ending: Ending) -> None:
@@ -76,6 +79,8 @@ class Observer:
 
     def _write(self, name: str, delivery: Delivery, outcome: Outcome, attempt: Attempt) -> None:
         """The canonical line: all that is known of the attempt, once."""
+        if not self._threshold.isEnabledFor(logging.INFO):  # asked of structlog, it would put a logger together first
+            return
         self._log.info(
             "attempt." + name,
             delivery=delivery.id,
