@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from tierii_mta.queue.delivery import (
 )
 from tierii_mta.queue.intake import Intake, Submission
 from tierii_mta.queue.manager import ManagerLimits
-from tierii_mta.queue.store import SuspendLane
+from tierii_mta.queue.store import CommitFailed, Operation, Result, Settle, SuspendLane
 
 Activate = Callable[[], Awaitable[bool]]
 
@@ -370,3 +370,46 @@ async def test_a_lane_suspended_by_another_process_is_left_alone_until_released(
         await other.queue.apply([SuspendLane(lane=lane.id, until=None)])
         await other.close()
         await queue.ended(2)
+
+
+async def test_an_outcome_that_waits_for_a_sick_store_is_not_dropped_by_a_recall(tmp_path: Path) -> None:
+    async def fail_as_the_store_does(delivery: Delivery, activate: Activate) -> Outcome:
+        queue.committer.report_sick(CommitFailed("the disk is full"))
+        return Deferred(attempt=attempt(451))
+
+    script = Script(acts={"one.example": fail_as_the_store_does})
+    async with plant(tmp_path, script) as queue:
+        await queue.accept("ann@one.example")
+        await queue.until(lambda: queue.committer.is_sick)
+        queue.manager.hand.recall("lane suspended")
+        await queue.ended(1)
+        assert await queue.states("ann@one.example") == [State.RETRY]
+        assert len(await queue.events("email.deferred")) == 1
+
+
+async def test_an_outcome_whose_commit_was_kept_but_not_confirmed_does_not_leave_its_row_waiting_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = [Deferred(attempt=attempt(451)), Delivered(attempt=attempt())]
+    unconfirmed: list[Operation] = []
+
+    async def next_outcome(delivery: Delivery, activate: Activate) -> Outcome:
+        await activate()
+        return outcomes.pop(0)
+
+    async with plant(tmp_path, Script(acts={"one.example": next_outcome})) as queue:
+        keep = queue.database.queue.apply
+
+        async def keep_and_lose_the_answer(operations: Sequence[Operation]) -> Sequence[Result]:
+            results = await keep(operations)
+            settles = [one for one in operations if isinstance(one, Settle)]
+            if settles and not unconfirmed:
+                unconfirmed.extend(settles)
+                raise CommitFailed("the server was lost during COMMIT")
+            return results
+
+        monkeypatch.setattr(queue.database.queue, "apply", keep_and_lose_the_answer)
+        await queue.accept("ann@one.example")
+        await queue.until(lambda: not outcomes, step=timedelta(seconds=1))
+        await queue.ended(2)
+        assert await queue.states("ann@one.example") == [State.COMPLETED]

@@ -9,7 +9,7 @@ from tests.queue.plant import CODEC, Plant, Script, addresses, deliver_it, open_
 from tierii_mta.campaigns.store import CampaignState, Draft, NewRecipient, Snapshot
 from tierii_mta.clock import later
 from tierii_mta.mail.address import Address
-from tierii_mta.queue.delivery import Delivery, Outcome, Priority, State
+from tierii_mta.queue.delivery import Delivered, Delivery, Outcome, Priority, State
 from tierii_mta.queue.janitor import Janitor, Retention
 from tierii_mta.storage.database import Database
 
@@ -79,8 +79,20 @@ async def test_a_paused_campaign_stops_alone_and_goes_on_where_it_was(tmp_path: 
         assert paused > 0
         assert await in_states(queue, "summer", State.COMPLETED) == 20
         await other.campaigns.move("spring", CampaignState.RUNNING, reason=None, now=queue.clock.now())
-        await queue.until(lambda: len(queue.endings) == 60)
+        await queue.until(lambda: sum(isinstance(one.outcome, Delivered) for one in queue.endings) == 60)
         assert await in_states(queue, "spring", State.COMPLETED) == 40
+        await other.close()
+
+
+async def test_what_a_paused_campaign_has_in_hand_but_not_on_the_wire_goes_back(tmp_path: Path) -> None:
+    script = Script(acts={"spring.example": Steps()}, rooms={"spring.example": 5})
+    async with plant(tmp_path, script) as queue:
+        other = await open_database(tmp_path, queue.clock)
+        await enqueue(other, queue, "spring", 40)
+        await queue.until(lambda: len(queue.manager.hand) == 5)
+        await other.campaigns.move("spring", CampaignState.PAUSED, reason="by hand", now=queue.clock.now())
+        await queue.until(lambda: len(queue.manager.hand) == 0)
+        assert await in_states(queue, "spring", State.PENDING) == 40
         await other.close()
 
 

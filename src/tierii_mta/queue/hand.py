@@ -20,7 +20,7 @@ from tierii_mta.clock import Clock, later
 from tierii_mta.errors import TieriiError, Unavailable
 from tierii_mta.queue.alarm import Alarm
 from tierii_mta.queue.committer import Committer
-from tierii_mta.queue.delivery import Delivery, Lane, LaneId, Outcome, Priority, Returned, State
+from tierii_mta.queue.delivery import Delivery, Lane, LaneId, Outcome, Priority, Returned, State, StreamId
 from tierii_mta.queue.settlement import IllegalOutcome, Moment, Settlement
 from tierii_mta.queue.store import Activate, Settle
 
@@ -72,7 +72,7 @@ class _Holding:
 
     delivery: Delivery
     state: State = State.QUEUED
-    is_activating: bool = False  # `activate` was called: from here on only a hard stop cancels
+    is_past_recall: bool = False  # `activate` was called, or the outcome is known: only a hard stop cancels now
     is_uncertain: bool = False  # the activation's COMMIT failed; the row may be either
     is_lost: bool = False  # no longer ours
     is_started: bool = False
@@ -118,12 +118,13 @@ class Hand:
         self._by_priority[delivery.priority] += 1
         holding.task = group.create_task(self._run(holding))
 
-    def recall(self, why: str, *, lane: LaneId | None = None) -> None:
-        """Return to the store what was not yet activated, of one lane or of all."""
+    def recall(self, why: str, *, lane: LaneId | None = None, stream: StreamId | None = None) -> None:
+        """Return to the store what was not yet activated, of one lane, of one stream or of all."""
         for holding in self._holdings:
-            if holding.is_activating or holding.recalled or holding.task is None:
+            if holding.is_past_recall or holding.recalled or holding.task is None:
                 continue
-            if lane is None or holding.delivery.lane.id == lane:
+            at = holding.delivery.lane
+            if lane in (None, at.id) and stream in (None, at.stream):
                 holding.recalled = why
                 if holding.is_started:  # a task cancelled before its first step would end without settling
                     holding.task.cancel()
@@ -169,6 +170,7 @@ class Hand:
                 self._log_crash(holding)
         except Exception:
             self._log_crash(holding)
+        holding.is_past_recall = True  # a recall now would drop the outcome
         return await self._settle(holding, outcome)
 
     async def _outcome(self, holding: _Holding) -> Outcome:
@@ -177,7 +179,7 @@ class Hand:
         return await self._deliver.deliver(holding.delivery, lambda: self._activate(holding))
 
     async def _activate(self, holding: _Holding) -> bool:
-        holding.is_activating = True
+        holding.is_past_recall = True
         try:
             is_ours = await self._committer.submit(Activate(delivery=holding.delivery.id, epoch=self._settlement.epoch))
         except Unavailable:

@@ -183,6 +183,8 @@ class QueueManager:
             if isinstance(ending.outcome, Returned) and due <= now:
                 due = later(now, _RETURNED)
             self._directory.note(delivery.lane, delivery.priority, due, now=now)
+        elif settle is None:  # nobody here knows where the row stands: one seek of its lane tells
+            self._directory.note(delivery.lane, delivery.priority, now, now=now)
         match ending.outcome:
             case Delivered():
                 self._directory.clear_strikes(delivery.lane.id)
@@ -252,8 +254,12 @@ class QueueManager:
         self._alarm.ring()
 
     async def _drop(self, stream: StreamId) -> None:
-        """Let a stream's lanes leave the directory; those of a paused one do not come back with its loads."""
+        """Let a stream's lanes leave the directory; those of a paused one do not come back with its loads.
+
+        What is in hand and not yet on the wire goes back too, and is claimed again if the stream is open.
+        """
         self._directory.close_stream(stream)
+        self.hand.recall("stream changed", stream=stream)
         while self._directory.sweep():
             await self._clock.sleep(0)
         self._directory.open_stream(stream)
