@@ -104,6 +104,27 @@ async def test_operations_that_come_while_a_commit_runs_share_the_next_one(datab
     await running
 
 
+async def test_a_group_that_follows_another_gathers_for_as_long_as_that_one_took(database: Database) -> None:
+    clock, groups = ManualClock(), Groups(database)
+    groups.hold = asyncio.Event()
+    committer = Committer(groups, clock)  # type: ignore[arg-type]
+    running = asyncio.create_task(committer.run())
+    answers = [committer.enqueue(message("first"))]
+    while not groups.sizes:
+        await asyncio.sleep(0)
+    answers.append(committer.enqueue(message("second")))
+    clock.advance(timedelta(milliseconds=3))
+    groups.hold.set()
+    while not clock.sleepers:
+        await asyncio.sleep(0)
+    answers.append(committer.enqueue(message("third")))
+    clock.advance(timedelta(milliseconds=3))
+    assert accepted(await asyncio.gather(*answers)) == [True] * 3
+    assert groups.sizes == [1, 2]
+    committer.close()
+    await running
+
+
 async def test_a_group_is_bounded_in_rows_and_larger_operations_go_alone(database: Database) -> None:
     groups = Groups(database)
     committer = Committer(groups, ManualClock())  # type: ignore[arg-type]

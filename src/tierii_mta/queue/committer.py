@@ -2,7 +2,8 @@
 
 Owns the order (first come, first written), the size of a group, and what a failure means to whom. One task, `run`,
 owns the transaction; callers await their result, and a caller that is cancelled changes nothing. An operation that
-finds the committer idle is committed at once; while a commit runs, others gather. Not the SQL (storage).
+finds the committer idle is committed at once; while a commit runs, others gather, and then for as long again: each
+transaction has its price, and who waits for a slow one waits for fewer of them. Not the SQL (storage).
 
 1. `submit` puts the operation in the queue; `_gather` takes a group of at most `GROUP_ROWS` rows.
 2. `_commit` writes it. A failing statement rolls back, and `_replay` tries the members one by one: only the culprit
@@ -45,15 +46,18 @@ class Committer:
         store: QueueStore,
         clock: Clock,
         *,
-        gather_s: float = 0.0,
+        gather_s: float = _MAX_GATHER_S,
         on_sick: Callable[[Unavailable], None] | None = None,
         on_well: Callable[[], None] | None = None,
     ) -> None:
-        """`gather_s`, at most 5 ms, lets a group that follows another one grow; what finds us idle never waits."""
+        """`gather_s`, at most 5 ms, lets a group that follows another one grow for as long as that one's commit took,
+        but no longer than this; what finds us idle never waits.
+        """
         if not 0 <= gather_s <= _MAX_GATHER_S:
             raise ValueError(f"a group gathers for at most {_MAX_GATHER_S} s")
         self._store, self._clock, self._gather_s = store, clock, gather_s
         self._on_sick, self._on_well = on_sick, on_well
+        self._last_commit_s = 0.0
         self._waiting: deque[_Member] = deque()
         self._arrival = Alarm(clock)
         self._well = asyncio.Event()
@@ -130,8 +134,9 @@ class Committer:
             if not self._is_closed:
                 await self._arrival.wait()
             return bool(self._waiting) or not self._is_closed
-        if not is_idle and self._gather_s and len(self._waiting) < GROUP_ROWS:
-            await self._clock.sleep(self._gather_s)
+        gather_s = min(self._gather_s, self._last_commit_s)
+        if not is_idle and gather_s and len(self._waiting) < GROUP_ROWS:
+            await self._clock.sleep(gather_s)
         return True
 
     def _take(self) -> list[_Member]:
@@ -148,6 +153,7 @@ class Committer:
         return group
 
     async def _commit(self, group: list[_Member]) -> None:
+        begun = self._clock.monotonic()
         try:
             results = await self._store.apply([member.operation for member in group])
         except asyncio.CancelledError:
@@ -159,6 +165,7 @@ class Committer:
             await self._replay(group, failure)
         else:
             self.commits += 1
+            self._last_commit_s = self._clock.monotonic() - begun
             for member, result in zip(group, results, strict=True):
                 if not member.answer.done():
                     member.answer.set_result(result)
