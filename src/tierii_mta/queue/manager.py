@@ -31,7 +31,7 @@ from tierii_mta.queue.store import Change, ChangeKind, LaneLoad, QueueStore, Sus
 
 __all__ = ["Deliver", "ManagerLimits", "QueueManager"]
 
-_PACE_S = 0.005  # between claims that brought little, so that they bring more
+_PACE_S, _SLOWEST_PACE_S = 0.005, 0.025  # between claims that brought little, so that they bring more
 _SICK_S = 1.0
 _RETURNED = timedelta(milliseconds=250)  # before a lane that returned its mail is looked at again
 
@@ -70,6 +70,7 @@ class QueueManager:
             deliver=deliver, committer=committer, settlement=settlement, clock=clock, on_ending=self._ended
         )
         self._alarm = Alarm(clock)
+        self._pace_s = _PACE_S
         self._drain_for: timedelta | None = None
         self._over = asyncio.Event()
         self._cursor = 0
@@ -151,8 +152,18 @@ class QueueManager:
             is_shut = self._directory.is_suspended(delivery.lane.id)  # while the claim ran
             self.hand.take(delivery, group, recalled="lane suspended" if is_shut else None)
         # The attempts start, and say how much room is left, before anybody is asked again.
-        await self._clock.sleep(0 if len(claim.deliveries) * 2 >= limit else _PACE_S)
+        await self._clock.sleep(self._pause(len(claim.deliveries)))
         return 0
+
+    def _pause(self, brought: int) -> float:
+        """Return how long to wait before the next claim, so that it brings about a quarter of the hand."""
+        if brought * 2 >= self._limits.claim_rows:
+            return 0
+        if brought * 4 < len(self.hand):
+            self._pace_s = min(self._pace_s * 1.5, _SLOWEST_PACE_S)
+        else:
+            self._pace_s = max(self._pace_s / 1.5, _PACE_S)
+        return self._pace_s
 
     def _budget(self) -> dict[Priority, int]:
         limits, hand = self._limits, self.hand
