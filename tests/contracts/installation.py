@@ -102,7 +102,13 @@ class Installation:
         }
         return Draft(**values | fields)
 
-    async def add(self, campaign: str, names: Sequence[str], contact: dict[str, Json] | None = None) -> Added:
+    async def add(
+        self,
+        campaign: str,
+        names: Sequence[str],
+        contact: dict[str, Json] | None = None,
+        opened: CampaignRecord | None = None,
+    ) -> Added:
         rows = [
             NewRecipient(
                 recipient=name, recipient_key=key_of(name), domain=name.rpartition("@")[2], contact=contact or {}
@@ -110,7 +116,7 @@ class Installation:
             for name in names
         ]
         return await self.campaigns.add_recipients(
-            campaign, rows, now=self.now(), expires_at=later(self.now(), LIFETIME)
+            campaign, rows, now=self.now(), expires_at=later(self.now(), LIFETIME), opened=opened
         )
 
     async def run_campaign(self, name: str, names: Sequence[str], **fields: Any) -> CampaignRecord:

@@ -200,6 +200,53 @@ async def test_a_cancelled_draft_is_over_at_once(store: Installation) -> None:
     await store.check_tally()
 
 
+async def test_only_its_loader_leaves_a_draft_and_no_verb_an_ended_campaign(store: Installation) -> None:
+    await store.campaigns.open_draft(store.draft("spring"))
+    await store.add("spring", NAMES)
+    await store.run_campaign("summer", [])
+    await store.queue.finish_streams(store.now())
+    await store.run_campaign("autumn", NAMES)
+    await store.campaigns.move("autumn", CampaignState.DRAINING, reason=None, now=store.now())
+    await store.queue.finish_streams(store.now())
+    for name in ("spring", "summer", "autumn"):
+        with pytest.raises(Conflict, match="cannot become running"):
+            await store.campaigns.move(name, CampaignState.RUNNING, reason=None, now=store.now())
+    assert await store.loads() == []
+
+
+async def test_who_loads_an_id_learns_that_it_took_other_content_meanwhile(store: Installation) -> None:
+    opened = await store.campaigns.open_draft(store.draft("spring"))
+    await store.add("spring", NAMES, opened=opened)
+    other = await store.campaigns.open_draft(store.draft("spring", fingerprint="f2"))
+    with pytest.raises(Conflict, match="other content"):
+        await store.add("spring", NAMES, opened=opened)
+    await store.add("spring", NAMES[:1], opened=other)
+    with pytest.raises(Conflict, match="other content"):
+        await store.campaigns.start("spring", report={}, now=store.now(), opened=opened)
+    await store.campaigns.start("spring", report={}, now=store.now(), opened=other)
+    assert (await store.campaigns.counts("spring"))[State.PENDING] == 1
+
+
+@pytest.mark.parametrize("is_started", [False, True])
+async def test_who_loads_a_campaign_learns_that_it_was_cancelled_meanwhile(
+    store: Installation, *, is_started: bool
+) -> None:
+    if is_started:
+        await store.run_campaign("spring", [])
+    opened = await store.campaigns.open_draft(store.draft("spring"))
+    end = CampaignState.DRAINING if is_started else CampaignState.CANCELLED
+    await store.campaigns.move("spring", end, reason=None, now=store.now())
+    await store.queue.finish_streams(store.now())
+    with pytest.raises(Conflict, match="was cancelled"):
+        await store.add("spring", NAMES, opened=opened)
+    with pytest.raises(Conflict, match="was cancelled"):
+        await store.campaigns.start("spring", report={}, now=store.now(), opened=opened)
+    again = await store.campaigns.open_draft(store.draft("spring"), reopen=True)
+    await store.add("spring", NAMES, opened=again)
+    record = await store.campaigns.start("spring", report={}, now=store.now(), opened=again)
+    assert record.state is CampaignState.RUNNING
+
+
 async def test_nobody_joins_a_campaign_that_is_being_cancelled(store: Installation) -> None:
     await store.run_campaign("spring", NAMES)
     await store.campaigns.move("spring", CampaignState.DRAINING, reason=None, now=store.now())

@@ -89,7 +89,10 @@ class Books(RuleBasedStateMachine):
 
     @rule(to_state=st.sampled_from([CampaignState.PAUSED, CampaignState.RUNNING, CampaignState.DRAINING]))
     def move(self, to_state: CampaignState) -> None:
-        if to_state in CAMPAIGN_TRANSITIONS[self.state()]:
+        if to_state in CAMPAIGN_TRANSITIONS[self.state()] and self.state() in {
+            CampaignState.RUNNING,
+            CampaignState.PAUSED,
+        }:
             self.do(self.store.campaigns.move("spring", to_state, reason=None, now=self.store.now()))
 
     @rule(limit=st.integers(1, 4))

@@ -390,7 +390,7 @@ async def test_an_outcome_that_waits_for_a_sick_store_is_not_dropped_by_a_recall
 async def test_an_outcome_whose_commit_was_kept_but_not_confirmed_does_not_leave_its_row_waiting_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcomes = [Deferred(attempt=attempt(451)), Delivered(attempt=attempt())]
+    outcomes: list[Outcome] = [Deferred(attempt=attempt(451)), Delivered(attempt=attempt())]
     unconfirmed: list[Operation] = []
 
     async def next_outcome(delivery: Delivery, activate: Activate) -> Outcome:

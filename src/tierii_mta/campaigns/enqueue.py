@@ -63,13 +63,13 @@ async def enqueue(
     selection, verdicts = prepared.selection, prepared.audience.verdicts()
     if run.options.dry_run:
         await loader.count(verdicts, selection, suppression=suppression)
-    else:
-        await store.open_draft(prepared.draft, reopen=run.options.reopen)
-        total = prepared.survey.rows
-        await loader.load(verdicts, selection, lifetime=sender.lifetime, show=run.show, total=total)
+        summary.elapsed_s = clock.monotonic() - started
+        return summary
+    opened = await store.open_draft(prepared.draft, reopen=run.options.reopen)
+    total = prepared.survey.rows
+    await loader.load(opened, verdicts, selection, lifetime=sender.lifetime, show=run.show, total=total)
     summary.elapsed_s = clock.monotonic() - started
-    if not run.options.dry_run:
-        await store.start(campaign.id, report=summary.as_json(), now=clock.now())
+    await store.start(campaign.id, report=summary.as_json(), now=clock.now(), opened=opened)
     return summary
 
 

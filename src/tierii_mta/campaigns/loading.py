@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from tierii_mta.campaigns.audience import Contact, Excluded, Reject, Verdict
 from tierii_mta.campaigns.specification import Specification
-from tierii_mta.campaigns.store import CampaignStore, NewRecipient
+from tierii_mta.campaigns.store import CampaignRecord, CampaignStore, NewRecipient
 from tierii_mta.campaigns.summary import Progress, ShowProgress, Step, Summary
 from tierii_mta.clock import Clock, later
 from tierii_mta.consent.suppression import SuppressionList
@@ -44,7 +44,14 @@ class Loader:
         self._summary = summary
 
     async def load(
-        self, verdicts: Iterator[Verdict], selection: Selection, *, lifetime: timedelta, show: ShowProgress, total: int
+        self,
+        opened: CampaignRecord,
+        verdicts: Iterator[Verdict],
+        selection: Selection,
+        *,
+        lifetime: timedelta,
+        show: ShowProgress,
+        total: int,
     ) -> None:
         """Accept contacts, at most 1,000 a commit, until the limit or the end."""
         batch: list[Contact] = []
@@ -53,13 +60,13 @@ class Loader:
                 continue
             batch.append(verdict)
             if len(batch) >= self._room(selection):
-                await self._commit(batch, lifetime)
+                await self._commit(opened, batch, lifetime)
                 batch = []
                 self._show(show, total)
                 if self._room(selection) == 0:
                     return
         if batch:
-            await self._commit(batch, lifetime)
+            await self._commit(opened, batch, lifetime)
         self._show(show, total)
 
     async def count(
@@ -100,7 +107,7 @@ class Loader:
     def _room(self, selection: Selection) -> int:
         return BATCH if selection.limit is None else min(BATCH, selection.limit - self._summary.accepted)
 
-    async def _commit(self, batch: list[Contact], lifetime: timedelta) -> None:
+    async def _commit(self, opened: CampaignRecord, batch: list[Contact], lifetime: timedelta) -> None:
         rows: dict[PersonKey, NewRecipient] = {}
         for contact in batch:
             key = self._codec.person_key(contact.address)
@@ -113,11 +120,12 @@ class Loader:
                 )
         now = self._clock.now()
         added = await self._store.add_recipients(
-            self._specification.campaign.id,
+            opened.id,
             list(rows.values()),
             now=now,
             expires_at=later(now, lifetime),
             exclude_suppressed=self._specification.exclude.suppression,
+            opened=opened,
         )
         self._summary.accepted += added.accepted
         self._summary.suppressed += added.suppressed

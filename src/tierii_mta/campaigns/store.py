@@ -124,20 +124,31 @@ class CampaignStore(Protocol):
         now: Instant,
         expires_at: Instant,
         exclude_suppressed: bool = True,
+        opened: CampaignRecord | None = None,
     ) -> Added:
         """Accept at most 1,000 rows in one commit; a person already there is left as is. Idempotent.
 
-        Rows of a draft are not claimable before `start`.
+        Rows of a draft are not claimable before `start`. `opened` is what `open_draft` returned to the caller: raises
+        `Conflict` if somebody has given the id other content since, or has cancelled it.
         """
 
-    async def start(self, campaign: str, *, report: Mapping[str, Json], now: Instant) -> CampaignRecord:
-        """Leave draft (or announce rows added to a running campaign): → running, with events and a change row."""
+    async def start(
+        self, campaign: str, *, report: Mapping[str, Json], now: Instant, opened: CampaignRecord | None = None
+    ) -> CampaignRecord:
+        """Leave draft (or announce rows added to a running campaign): → running, with events and a change row.
+
+        `opened` and `Conflict` as in `add_recipients`.
+        """
 
     async def fail(self, campaign: str, *, reason: str, now: Instant) -> None:
         """A draft whose loading was refused: → failed; its rows are deleted."""
 
     async def move(self, campaign: str, to_state: CampaignState, *, reason: str | None, now: Instant) -> CampaignRecord:
-        """Pause, resume or cancel (→ draining). Raises `NotFound`, or `Conflict` where the table forbids it."""
+        """Pause, resume or cancel (→ draining; a draft → cancelled).
+
+        Raises `NotFound`, or `Conflict` where the table forbids it or the step is not an operator's: only `start`
+        leaves a draft, and only `enqueue --reopen` or `retry` a campaign that ended.
+        """
 
     async def retry_failed(self, campaign: str, *, now: Instant, expires_at: Instant) -> int:
         """failed → pending for the whole campaign; return how many."""

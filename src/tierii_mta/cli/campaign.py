@@ -54,6 +54,8 @@ async def _move(call: Invocation, campaign: str, to_state: CampaignState, reason
         record = await find_campaign(installation, campaign)
         if record.state is to_state:
             raise Conflict(f"is {to_state} already", where=campaign)
+        if record.state is CampaignState.DRAFT and to_state is CampaignState.DRAINING:
+            to_state = CampaignState.CANCELLED  # nothing of it was ever claimable: there is nothing to drain
         moved = await installation.campaigns.move(campaign, to_state, reason=reason, now=installation.clock.now())
         counts = complete_counts(await installation.campaigns.counts(campaign))
     call.output.summary(

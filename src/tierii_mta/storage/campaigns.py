@@ -5,13 +5,11 @@ Owns records, states and counts of campaigns; loading and clearing of their rows
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection, select, update
 
 from tierii_mta.campaigns.store import (
-    CAMPAIGN_TRANSITIONS,
     Added,
     CampaignRecord,
     CampaignState,
@@ -22,7 +20,7 @@ from tierii_mta.campaigns.store import (
 from tierii_mta.clock import Clock, Instant
 from tierii_mta.errors import Conflict, NotFound
 from tierii_mta.events import EventType
-from tierii_mta.queue.delivery import OPEN, FailureReason, Json, Priority, State, StreamId
+from tierii_mta.queue.delivery import FailureReason, Json, Priority, State, StreamId
 from tierii_mta.queue.store import ChangeKind
 from tierii_mta.storage import recipients, snapshots
 from tierii_mta.storage.codes import (
@@ -35,9 +33,9 @@ from tierii_mta.storage.codes import (
 )
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.ledger import Ledger, compact_json
-from tierii_mta.storage.tables import AnyRow, campaign, stream, tally
+from tierii_mta.storage.tables import AnyRow, campaign, stream
 
-_UNSENT = frozenset({CampaignState.DRAFT, CampaignState.FAILED, CampaignState.CANCELLED})
+_CLEARED = frozenset({CampaignState.FAILED, CampaignState.CANCELLED})
 _FINAL = (CampaignState.COMPLETED, CampaignState.CANCELLED)
 _MOVED: Mapping[CampaignState, EventType] = {
     CampaignState.SCHEDULED: EventType.CAMPAIGN_SCHEDULED,
@@ -45,7 +43,14 @@ _MOVED: Mapping[CampaignState, EventType] = {
     CampaignState.RUNNING: EventType.CAMPAIGN_RESUMED,
     CampaignState.CANCELLED: EventType.CAMPAIGN_CANCELLED,
 }
-_MOVABLE = frozenset({*_MOVED, CampaignState.DRAINING})
+_VERBS: Mapping[CampaignState, frozenset[CampaignState]] = {
+    CampaignState.SCHEDULED: frozenset({CampaignState.DRAFT, CampaignState.PAUSED}),
+    CampaignState.PAUSED: frozenset({CampaignState.SCHEDULED, CampaignState.RUNNING}),
+    CampaignState.RUNNING: frozenset({CampaignState.SCHEDULED, CampaignState.PAUSED}),
+    CampaignState.DRAINING: frozenset({CampaignState.SCHEDULED, CampaignState.RUNNING, CampaignState.PAUSED}),
+    CampaignState.CANCELLED: frozenset({CampaignState.DRAFT}),
+}
+"""Where an operator may move a campaign, and from where: less than `CAMPAIGN_TRANSITIONS` allows us."""
 
 
 class StoredCampaigns:
@@ -97,7 +102,10 @@ class StoredCampaigns:
             await self._clear(draft.id)
 
     def _open_draft(self, connection: Connection, draft: Draft, *, reopen: bool) -> AnyRow | None:
-        """Return the record to load into; None if rows of other content have to be cleared first."""
+        """Return the record to load into; None if rows of another loading have to be cleared first.
+
+        From then on it is `failed`, so that nobody adds to what is being cleared.
+        """
         row = _find(connection, draft.id, lock=True)
         if row is None:
             return self._take_content(connection, draft, number=None)
@@ -106,7 +114,9 @@ class StoredCampaigns:
         if state in {CampaignState.DRAFT, CampaignState.FAILED}:
             if is_same and state is CampaignState.DRAFT:
                 return row
-            if not is_same and not recipients.is_empty(connection, row.number):
+            if not recipients.is_empty(connection, row.number):
+                values = {"state": CAMPAIGN_STATE[CampaignState.FAILED], "reason": "replaced by other content"}
+                connection.execute(update(campaign).where(campaign.c.number == row.number).values(values))
                 return None
             return self._take_content(connection, draft, number=row.number)
         _check_reopen(row, state, is_same=is_same, reopen=reopen)
@@ -129,6 +139,7 @@ class StoredCampaigns:
         now: Instant,
         expires_at: Instant,
         exclude_suppressed: bool = True,
+        opened: CampaignRecord | None = None,
     ) -> Added:
         contacts = [compact_json(row.contact) if row.contact else "" for row in rows]  # before the lock is taken
 
@@ -137,24 +148,28 @@ class StoredCampaigns:
             owner = _existing(connection, campaign, share=True)
             if CAMPAIGN_STATE_OF[owner.state] in {CampaignState.FAILED, CampaignState.DRAINING}:
                 raise _conflict(owner, "takes no recipients")
+            _check_unchanged(owner, opened)
             return recipients.add(
                 connection, owner, batch, exclude_suppressed=exclude_suppressed, ledger=self._ledger()
             )
 
         return await self._connections.write(work)
 
-    async def start(self, campaign: str, *, report: Mapping[str, Json], now: Instant) -> CampaignRecord:
+    async def start(
+        self, campaign: str, *, report: Mapping[str, Json], now: Instant, opened: CampaignRecord | None = None
+    ) -> CampaignRecord:
         def work(connection: Connection) -> AnyRow:
             row = _existing(connection, campaign, lock=True)
             state = CAMPAIGN_STATE_OF[row.state]
             if state in {CampaignState.FAILED, CampaignState.DRAINING}:
                 raise _conflict(row, "cannot start")
+            _check_unchanged(row, opened)
             ledger = self._ledger()
             values: dict[str, object] = {"report": compact_json(report)}
             if state is CampaignState.DRAFT:
                 values |= {"state": CAMPAIGN_STATE[CampaignState.RUNNING], "started_at": now, "reason": None}
                 ledger.happened(EventType.CAMPAIGN_STARTED, now, campaign_id=campaign)
-            elif state in _FINAL and _has_open(connection, row.number):
+            elif state in _FINAL and recipients.has_open(connection, row.number):
                 values |= _running_again(ledger, row, now)
             return _write(connection, row, values, ChangeKind.MAIL, ledger)
 
@@ -174,12 +189,15 @@ class StoredCampaigns:
         await self._clear(campaign)
 
     async def _clear(self, campaign: str) -> None:
-        """Delete the rows of a campaign that nobody can claim, a page a commit."""
+        """Delete the rows of a campaign that failed or was cancelled as a draft, a page a commit.
+
+        Ends early where somebody else cleared them and loads the id anew: those rows are not ours to delete.
+        """
 
         def work(connection: Connection) -> bool:
             row = _existing(connection, campaign, lock=True)
-            if CAMPAIGN_STATE_OF[row.state] not in _UNSENT:
-                raise _conflict(row, "was started meanwhile")
+            if CAMPAIGN_STATE_OF[row.state] not in _CLEARED:
+                return False
             return recipients.clear_page(connection, row.number, self._ledger())
 
         while await self._connections.write(work):
@@ -191,7 +209,7 @@ class StoredCampaigns:
         def work(connection: Connection) -> AnyRow:
             row = _existing(connection, campaign, lock=True)
             state = CAMPAIGN_STATE_OF[row.state]
-            if to_state not in CAMPAIGN_TRANSITIONS[state] or to_state not in _MOVABLE:
+            if state not in _VERBS.get(to_state, ()):
                 raise _conflict(row, f"cannot become {to_state}")
             values: dict[str, object] = {"state": CAMPAIGN_STATE[to_state], "reason": reason}
             if to_state is CampaignState.DRAINING:
@@ -226,7 +244,9 @@ class StoredCampaigns:
         def work(connection: Connection) -> AnyRow:
             row = _retryable(connection, campaign)
             ledger = self._ledger()
-            is_over = CAMPAIGN_STATE_OF[row.state] is CampaignState.COMPLETED and _has_open(connection, row.number)
+            is_over = CAMPAIGN_STATE_OF[row.state] is CampaignState.COMPLETED and recipients.has_open(
+                connection, row.number
+            )
             return _write(connection, row, _running_again(ledger, row, now) if is_over else {}, ChangeKind.MAIL, ledger)
 
         await self._changed(work)
@@ -272,6 +292,16 @@ def _check_reopen(row: AnyRow, state: CampaignState, *, is_same: bool, reopen: b
         raise _conflict(row, "ended", "add `--reopen` to send to recipients who are missing")
 
 
+def _check_unchanged(row: AnyRow, opened: CampaignRecord | None) -> None:
+    """Raise `Conflict` if the campaign is no longer what its loader has opened."""
+    if opened is None:
+        return
+    if row.fingerprint != opened.fingerprint:
+        raise _conflict(row, "has other content by now", "give each content an id of its own")
+    if CAMPAIGN_STATE_OF[row.state] is CampaignState.CANCELLED and opened.state is not CampaignState.CANCELLED:
+        raise _conflict(row, "was cancelled while its recipients were loaded")
+
+
 def _running_again(ledger: Ledger, row: AnyRow, now: Instant) -> dict[str, object]:
     ledger.happened(EventType.CAMPAIGN_STARTED, now, campaign_id=row.id, data={"reopened": True})
     return {"state": CAMPAIGN_STATE[CampaignState.RUNNING], "finished_at": None, "ends_as": None, "reason": None}
@@ -292,25 +322,8 @@ def _write(
     return row
 
 
-def _has_open(connection: Connection, number: int) -> bool:
-    counted = _counts(connection, number)
-    return any(counted.get(STATE[state], 0) > 0 for state in OPEN)
-
-
 def _tally_of(connection: Connection, campaign_id: str) -> Mapping[int, int]:
-    return _counts(connection, _existing(connection, campaign_id).number)
-
-
-def _counts(connection: Connection, number: int) -> Mapping[int, int]:
-    rows = connection.execute(
-        select(tally.c.kind, tally.c.count.label("part"))
-        .join(stream, stream.c.id == tally.c.stream)
-        .where(stream.c.campaign == number)
-    )
-    counted: Counter[int] = Counter()
-    for row in rows:
-        counted[row.kind] += row.part
-    return counted
+    return recipients.counts(connection, _existing(connection, campaign_id).number)
 
 
 def _record(row: AnyRow) -> CampaignRecord:

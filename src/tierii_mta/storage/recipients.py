@@ -1,8 +1,9 @@
-"""The recipients of a campaign: loaded in bulk, cleared when loading was refused, retried when they failed.
+"""The recipients of a campaign: loaded in bulk, cleared when loading was refused, retried when they failed, counted.
 
 Owns the rows of `delivery` that belong to campaigns, a page a commit; the state of the campaign is `campaigns`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +12,14 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from tierii_mta.campaigns.store import Added, NewRecipient
 from tierii_mta.clock import Instant
-from tierii_mta.queue.delivery import FailureReason, Priority, State
+from tierii_mta.queue.delivery import OPEN, FailureReason, Priority, State
 from tierii_mta.storage.accept import NEW_DELIVERY, new_delivery
 from tierii_mta.storage.bulk import insert_rows
 from tierii_mta.storage.codes import REASON_OF, STATE, STATE_OF
 from tierii_mta.storage.lanes import lane_ids, places
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.suppression import suppressions_of
-from tierii_mta.storage.tables import IS_CLAIMABLE, IS_SET_ASIDE, AnyRow, delivery, lane, stream
+from tierii_mta.storage.tables import IS_CLAIMABLE, IS_SET_ASIDE, AnyRow, delivery, lane, stream, tally
 
 PAGE = 1000
 _LANES = 500
@@ -139,3 +140,22 @@ def failures(connection: Connection, number: int) -> Mapping[FailureReason, int]
         .group_by(delivery.c.reason)
     )
     return {REASON_OF[reason]: count for reason, count in connection.execute(counted).all() if reason is not None}
+
+
+def counts(connection: Connection, number: int) -> Mapping[int, int]:
+    """Return a campaign's tally by kind: states, and marks from `MARK_KIND_BASE` on."""
+    rows = connection.execute(
+        select(tally.c.kind, tally.c.count.label("part"))
+        .join(stream, stream.c.id == tally.c.stream)
+        .where(stream.c.campaign == number)
+    )
+    counted: Counter[int] = Counter()
+    for row in rows:
+        counted[row.kind] += row.part
+    return counted
+
+
+def has_open(connection: Connection, number: int) -> bool:
+    """Return whether a campaign has deliveries that have not ended."""
+    counted = counts(connection, number)
+    return any(counted.get(STATE[state], 0) > 0 for state in OPEN)
