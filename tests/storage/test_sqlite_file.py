@@ -61,6 +61,20 @@ async def test_the_files_belong_to_their_owner_alone(store: Installation) -> Non
     }
 
 
+async def test_who_only_reads_writes_nothing_so_it_may_do_without_the_lock_and_on_a_full_disk(
+    store: Installation,
+) -> None:
+    await store.accept("a@one.example")
+    connections = connections_of(store)
+    wal = store.folder / f"{SQLITE_FILE}-wal"
+    await connections.has_changed()
+    octets = wal.read_bytes()
+    other = await store.another()
+    assert len(await other.loads()) == 1
+    assert await connections.has_changed() is False
+    assert wal.read_bytes() == octets
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("mmap_size", 0), ("wal_autocheckpoint", 0)],

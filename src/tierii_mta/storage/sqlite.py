@@ -197,6 +197,9 @@ def _engine(path: Path, *, is_writer: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
+        if is_writer and not cursor.execute("PRAGMA auto_vacuum").fetchone()[0]:
+            # Counts only before the first table exists, and is a write each time: a reader would write beside the lock.
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
         for pragma in _pragmas(is_writer=is_writer):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -211,7 +214,6 @@ def _engine(path: Path, *, is_writer: bool) -> Engine:
 
 def _pragmas(*, is_writer: bool) -> tuple[str, ...]:
     return (
-        "auto_vacuum=INCREMENTAL",  # counts only before the first table exists
         "journal_mode=WAL",
         "synchronous=FULL",
         "wal_autocheckpoint=0",
