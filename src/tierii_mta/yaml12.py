@@ -88,7 +88,11 @@ def parse(text: str, *, file: str, error: type[ConfigurationError] | type[Any] =
     except yaml.MarkedYAMLError as cause:
         mark = cause.problem_mark or cause.context_mark
         where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
-        raise error(f"is not valid YAML: {cause.problem or cause.context}", where=where) from cause
+        raise error(
+            f"is not valid YAML: {cause.problem or cause.context}",
+            where=where,
+            remedy="mend it there or in the line before; indent with spaces, put texts with : # { [ in quotes",
+        ) from cause
     except yaml.YAMLError as cause:
         raise error(f"is not valid YAML: {cause}", where=file) from cause
     document = Document(file, {} if root is None else None)

@@ -48,8 +48,8 @@ def test_every_missing_key_is_named_at_once() -> None:
 
 def test_an_unknown_key_is_answered_with_line_and_the_nearest_known_one() -> None:
     found = problems(CAMPAIGN.replace("subject:", "subjekt:").replace("name: Acme,", "nmae: Acme,"))
-    assert "c.yaml:3: from.nmae: the key nmae is unknown here; did you mean name?" in found
-    assert "c.yaml:4: subjekt: the key subjekt is unknown here; did you mean subject?" in found
+    assert "c.yaml:3: from.nmae: is no key here; did you mean name?" in found
+    assert "c.yaml:4: subjekt: is no key here; did you mean subject?" in found
     assert any("subject: is missing" in line for line in found)
 
 

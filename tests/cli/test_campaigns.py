@@ -165,7 +165,7 @@ def test_a_campaign_pauses_goes_on_and_is_cancelled(cli: CommandLine, campaign_f
     cli("enqueue", campaign_file)
 
     assert cli("pause", "welcome", "--reason", "wrong picture").out == "welcome: paused\n"
-    assert "paused (wrong picture)" in cli("status", "welcome").out
+    assert "  because       wrong picture\n" in cli("status", "welcome").out
     assert cli("pause", "welcome").code == 7
     assert cli("resume", "welcome", "--json").summary["state"] == "running"
     assert cli("retry", "welcome", "--json").summary["retried"] == 0
@@ -242,3 +242,63 @@ def test_following_the_log_shows_what_happens_until_it_is_interrupted(
     assert json.loads(rest) == {"events": 3, "last_seq": new["seq"]}
     assert following.returncode == 130
     assert "Traceback" not in err
+
+
+def test_preview_of_a_template_that_does_not_render_is_exit_3_with_file_and_line(
+    cli: CommandLine, campaign_file: Path
+) -> None:
+    (campaign_file.parent / "welcome.html.j2").write_text("<p>\n{{ 1 / (city|length - 3) }}</p>")
+
+    outcome = cli("preview", campaign_file, "--contact", "bo@open.example", "--json")
+
+    assert outcome.code == 3
+    assert "does not render: " in outcome.summary["what"]
+    assert "welcome.html.j2:2: division by zero" in outcome.summary["what"]
+    assert "people.csv:3" in outcome.summary["remedy"]
+    assert "unexpected" not in outcome.err
+
+
+def test_preview_says_that_a_foreign_domain_will_be_refused(cli: CommandLine, campaign_file: Path) -> None:
+    campaign_file.write_text(campaign_file.read_text().replace("hello@lantern.example", "hello@other.example"))
+
+    outcome = cli("preview", campaign_file)
+
+    assert outcome.code == 0
+    assert "note: enqueue will refuse it: other.example is not a domain we send as" in outcome.err
+
+
+def test_marketing_mail_without_an_address_for_its_links_is_exit_78(
+    cli: CommandLine, campaign_file: Path, settings_file: Path
+) -> None:
+    settings_file.write_text(settings_file.read_text().replace(', public_url: "https://mail.lantern.example"', ""))
+
+    outcome = cli("check", campaign_file)
+
+    assert outcome.code == 78
+    assert "web.public_url: is not set, so no unsubscribe link can be made" in outcome.err
+
+
+def test_a_file_of_another_kind_is_refused_in_a_screenful(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("".join(f"key-{number}: 1\n" for number in range(100)))
+
+    outcome = cli("check", tmp_path / "other.yaml")
+
+    assert outcome.code == 3
+    assert len(outcome.err.splitlines()) == 31
+    assert outcome.err.endswith("and 75 more\n")
+    assert max(map(len, outcome.err.splitlines())) < 300
+
+
+def test_broken_yaml_is_answered_with_place_and_remedy(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("campaign:\n\tid: x\n")
+
+    outcome = cli("check", tmp_path / "broken.yaml")
+
+    assert outcome.code == 3
+    assert "broken.yaml:2:1: is not valid YAML" in outcome.err
+    assert "indent with spaces" in outcome.err
+
+
+def test_one_is_not_called_many(cli: CommandLine, campaign_file: Path) -> None:
+    assert cli("enqueue", campaign_file, "--only", "bo@open.example").out.startswith("welcome: 1 row: 1 accepted;")
+    assert "11 rows: 9 accepted, 2 duplicates;" in cli("enqueue", campaign_file).out

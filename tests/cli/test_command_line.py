@@ -154,3 +154,17 @@ def test_a_sink_whose_address_is_taken_says_so(cli: CommandLine) -> None:
 @pytest.mark.parametrize("listen", ["nonsense", "127.0.0.1:x", "127.0.0.1:99999", ":25"])
 def test_a_listening_address_is_host_and_port(cli: CommandLine, listen: str) -> None:
     assert cli("sink", "--listen", listen, config=None).code == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["queue"]])
+def test_without_a_command_the_help_is_shown_once_and_exit_is_2(cli: CommandLine, arguments: list[str]) -> None:
+    outcome = cli(*arguments, config=None)
+
+    assert outcome.code == 2
+    assert outcome.err.count("Usage: tierii-mta") == 1
+    assert outcome.err.endswith("tierii-mta: name a command\n")
+    assert not outcome.out
+
+
+def test_every_command_fits_its_line_of_the_help(cli: CommandLine) -> None:
+    assert "..." not in cli("--help", config=None).out.partition("Commands:")[2]

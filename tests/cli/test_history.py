@@ -1,7 +1,10 @@
 """What `why` and `status` say of mail that was tried."""
 
 import asyncio
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -81,6 +84,12 @@ def _settle(
         recipient=delivery.recipient,
         data={**SMTP, **reply},
     )
+    created = replace(
+        event,
+        id=sortable_id("evt", CLOCK),
+        type=EventType.SUPPRESSION_CREATED,
+        data={"scope": EVERYWHERE, "reason": "hard_bounce"},
+    )
     return Settle(
         delivery=delivery,
         epoch=epoch,
@@ -90,7 +99,7 @@ def _settle(
         due=later(now, timedelta(minutes=5)) if to_state is State.RETRY else None,
         attempts=1,
         reason=reason,
-        events=[event],
+        events=[event, created] if suppression else [event],
         suppression=suppression,
     )
 
@@ -108,7 +117,7 @@ def test_why_as_json_has_the_events_and_the_suppression(tried: CommandLine) -> N
     delivery, _, summary = tried("why", "gone@strict.example", "--json").records
 
     assert (delivery["state"], delivery["reason"], delivery["attempts"]) == ("failed", "bounced", 1)
-    assert [event["type"] for event in delivery["events"]] == ["email.bounced"]
+    assert [event["type"] for event in delivery["events"]] == ["email.bounced", "suppression.created"]
     assert delivery["events"][0]["data"]["code"] == 550
     assert [entry["reason"] for entry in summary["suppressions"]] == ["hard_bounce"]
 
@@ -138,3 +147,18 @@ def test_status_counts_what_became_of_the_mail(tried: CommandLine) -> None:
 def test_failed_mail_can_be_tried_again(tried: CommandLine) -> None:
     assert tried("retry", "welcome", "--json").summary == {"campaign": "welcome", "retried": 1}
     assert tried("status", "welcome", "--json").summary["metrics"]["bounces"] == 0
+
+
+def test_status_tells_the_age_of_a_campaign_in_days_too(tried: CommandLine, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "data" / "tierii-mta.sqlite3")) as database, database:
+        database.execute("UPDATE campaign SET created_at = created_at - ?", (3 * 86_400_000,))
+
+    assert "\nwelcome   running  3d" in tried("status").out
+
+
+def test_why_calls_a_suppression_a_suppression(tried: CommandLine) -> None:
+    text = tried("why", "gone@strict.example").out
+
+    assert "\n  bounced " in text
+    assert "\n  suppressed " in text
+    assert "\n  created " not in text

@@ -121,3 +121,11 @@ def test_lanes_need_a_daemon(cli: CommandLine) -> None:
         outcome = cli("queue", *verb)
         assert outcome.code == 75
         assert "no daemon answers" in outcome.err
+
+
+def test_init_names_the_line_that_is_missing_in_settings_it_leaves_alone(cli: CommandLine) -> None:
+    outcome = cli("init", "--domain", "second.example")
+
+    assert outcome.code == 0
+    assert "note: second.example is not in it; add under `domains`: second.example: {dkim: []}" in outcome.err
+    assert "is not in it" not in cli("init", "--domain", "lantern.example").err

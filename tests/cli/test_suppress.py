@@ -95,3 +95,57 @@ def test_one_wrong_line_and_nothing_is_added(cli: CommandLine, tmp_path: Path) -
 
 def test_a_missing_file_is_exit_3(cli: CommandLine) -> None:
     assert cli("suppress", "import", "nowhere.csv").code == 3
+
+
+@pytest.mark.parametrize("verb", [("add", "ann@open.example"), ("rm", "ann@open.example"), ("import", "list.txt")])
+@pytest.mark.parametrize("list_id", ["", "two\nlines", "all mail"])
+def test_a_list_that_cannot_be_one_is_exit_2(
+    cli: CommandLine, tmp_path: Path, verb: tuple[str, str], list_id: str
+) -> None:
+    (tmp_path / "list.txt").write_text("ann@open.example\n")
+
+    outcome = cli("suppress", *verb, "--list", list_id)
+
+    assert outcome.code == 2
+    assert "is no list id" in outcome.err
+    assert cli("suppress", "ls", "--json").summary == {"entries": 0}
+
+
+def test_a_note_of_two_lines_survives_export_and_import(cli: CommandLine, tmp_path: Path) -> None:
+    cli("suppress", "add", "ann@open.example", "--note", "asked\nby telephone")
+    before = cli("suppress", "ls", "--json").out
+    cli("suppress", "export", tmp_path / "list.csv")
+    cli("suppress", "rm", "ann@open.example")
+
+    assert cli("suppress", "import", tmp_path / "list.csv", "--json").summary == {"entries": 1, "added": 1}
+    assert cli("suppress", "ls", "--json").out == before
+
+
+def test_an_import_says_in_words_what_each_wrong_cell_should_hold(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(
+        "address,key,reason,expires_at\na@open.example,,silly,\nb@open.example,,,yesterday\n,12,,\n,,,\n"
+    )
+
+    outcome = cli("suppress", "import", tmp_path / "list.csv")
+
+    assert outcome.code == 3
+    assert "3 of its lines cannot be used" in outcome.err
+    assert "list.csv:2: 'silly' is no reason; write one of hard_bounce, complaint, unsubscribe, manual" in outcome.err
+    assert "list.csv:3: 'yesterday' is no time" in outcome.err
+    assert "list.csv:4: '12' is no key" in outcome.err
+
+
+def test_an_import_that_is_not_utf_8_names_the_line(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_bytes(b"address\nann@open.example\nbj\xf6rk@open.example\n")
+
+    outcome = cli("suppress", "import", tmp_path / "list.csv")
+
+    assert outcome.code == 3
+    assert "list.csv:3: is not UTF-8; save the file as UTF-8" in outcome.err
+
+
+def test_an_export_that_cannot_be_written_is_exit_78(cli: CommandLine, tmp_path: Path) -> None:
+    outcome = cli("suppress", "export", tmp_path / "nowhere" / "list.csv")
+
+    assert outcome.code == 78
+    assert "cannot be written: No such file or directory" in outcome.err

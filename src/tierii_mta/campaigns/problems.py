@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from tierii_mta.errors import CheckFailed
 from tierii_mta.yaml12 import Document, KeyPath
 
+_SHOWN = 30  # a file of another kind has a finding in every line
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -24,7 +26,7 @@ class Problem:
 
 
 class CampaignInvalid(CheckFailed):
-    """The campaign cannot be loaded. `problems` holds every finding; as text, each is a line."""
+    """The campaign cannot be loaded. `problems` holds every finding; as text, each is a line, up to thirty."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
@@ -32,7 +34,9 @@ class CampaignInvalid(CheckFailed):
             only = self.problems[0]
             super().__init__(only.what, where=only.where, remedy=only.remedy)
         else:
-            super().__init__("\n".join(map(str, self.problems)))
+            more = len(self.problems) - _SHOWN
+            rest = [f"and {more} more"] if more > 0 else []
+            super().__init__("\n".join([*map(str, self.problems[:_SHOWN]), *rest]))
 
 
 def problem_at(document: Document, path: KeyPath, what: str, remedy: str | None = None) -> Problem:

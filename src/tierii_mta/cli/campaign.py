@@ -10,7 +10,7 @@ from tierii_mta.clock import later
 from tierii_mta.errors import Conflict
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Stop a campaign's mail where it is.")
 @click.argument("campaign", metavar="ID")
 @click.option("--reason", help="Your note, shown by `status`.")
 @async_body

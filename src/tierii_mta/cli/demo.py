@@ -8,7 +8,7 @@ from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.cli.progress import Progress
 from tierii_mta.clock import SystemClock
 from tierii_mta.errors import ExitCode, TieriiError
-from tierii_mta.rehearsal.demo import Demo, Step
+from tierii_mta.rehearsal.demo import Demo, Step, sights
 from tierii_mta.rehearsal.proofs import StepFailed
 
 
@@ -18,7 +18,7 @@ class DemoFailed(TieriiError):
     exit_code = ExitCode.UNEXPECTED
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="See it work, on loopback alone.")
 @click.option("--keep", is_flag=True, help="Stay up afterwards, until Ctrl-C.")
 @async_body
 async def demo(call: Invocation, keep: bool) -> None:
@@ -41,10 +41,10 @@ async def demo(call: Invocation, keep: bool) -> None:
                 elapsed = round(clock.monotonic() - start, 1)
                 call.output.summary(
                     {"demo": "ok", "steps": seen, "web": stage.web, "elapsed_s": elapsed},
-                    f"all seen in {elapsed} s; web: {stage.web}",
+                    f"all seen in {elapsed} s",
                 )
                 if keep:
-                    call.output.note(f"still up: settings {stage.program.config}; Ctrl-C ends it")
+                    call.output.note("\n  ".join(("still up until Ctrl-C; look around:", *sights(stage))))
                     await asyncio.Event().wait()
         except StepFailed as cause:
             raise DemoFailed(str(cause), where="demo") from cause

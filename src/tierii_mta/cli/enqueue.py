@@ -89,5 +89,9 @@ def _tell(call: Invocation, summary: Summary, *, is_dry_run: bool) -> None:
     counts = {name: value for name, value in summary.as_json().items() if value and name not in ("campaign", "rows")}
     seconds = counts.pop("elapsed_s", 0)
     verb = "would be " if is_dry_run else ""
-    words = ", ".join(f"{count} {verb if name == 'accepted' else ''}{name}" for name, count in counts.items())
-    call.output.record({}, f"{summary.campaign}: {summary.rows} rows: {words or 'nothing to do'}; {seconds} s")
+    words = ", ".join(
+        f"{count} {verb if name == 'accepted' else ''}{name.removesuffix('s') if count == 1 else name}"
+        for name, count in counts.items()
+    )
+    rows = f"{summary.rows} {'row' if summary.rows == 1 else 'rows'}"
+    call.output.record({}, f"{summary.campaign}: {rows}: {words or 'nothing to do'}; {seconds} s")

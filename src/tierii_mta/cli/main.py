@@ -104,7 +104,10 @@ def main() -> None:
 
 
 def _misused(call: Invocation, problem: click.ClickException) -> int:
-    if isinstance(problem, click.UsageError) and problem.ctx is not None:
+    if isinstance(problem, click.exceptions.NoArgsIsHelpError):
+        click.echo(f"{problem.format_message()}\n", err=True)
+        problem = click.UsageError("name a command")
+    elif isinstance(problem, click.UsageError) and problem.ctx is not None:
         click.echo(f"{problem.ctx.get_usage()}\nTry '{problem.ctx.command_path} --help'.", err=True)
     call.output.problem(Exception(problem.format_message()), exit_code=ExitCode.USAGE)
     return ExitCode.USAGE

@@ -20,8 +20,9 @@ from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.cli.persons import parse_address
 from tierii_mta.daemon.installation import Installation
-from tierii_mta.errors import NotFound
+from tierii_mta.errors import CheckFailed, NotFound, Refused
 from tierii_mta.mail.message_id import random_message_id
+from tierii_mta.outbound.content import RenderFailed
 
 _SHOWN_FIELDS = ("From", "To", "Reply-To", "Subject", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post")
 
@@ -54,6 +55,7 @@ async def preview(call: Invocation, file: Path, contact: str | None, form: str) 
     """Print the mail one contact would get, unsigned. Its unsubscribe link leads nowhere."""
     campaign = specification.load(file, environ=os.environ)
     async with opened(call) as installation:
+        _warn_of_foreign_domain(call, installation, campaign)
         data = _print(installation, campaign, contact)
     if form == "raw" and not call.is_json:
         sys.stdout.buffer.write(data)
@@ -81,7 +83,22 @@ def _print(installation: Installation, campaign: Campaign, contact: str | None) 
         message_id=random_message_id(clock, campaign.specification.from_address.domain),
         unsubscribe_url=f"{sender.public_url or 'https://preview.invalid'}/u/preview",
     )
-    return Plate(snapshot).print(job).data
+    try:
+        return Plate(snapshot).print(job).data
+    except RenderFailed as cause:
+        raise CheckFailed(
+            f"the mail of {chosen.address} does not render: {cause}",
+            where=str(campaign.path),
+            remedy=f"mend the template, or the contact in {chosen.file}:{chosen.line}",
+        ) from cause
+
+
+def _warn_of_foreign_domain(call: Invocation, installation: Installation, campaign: Campaign) -> None:
+    """A mail may be looked at before its domain is ours; sending it will be refused."""
+    try:
+        installation.sender.domain_of(campaign.specification.from_address)
+    except Refused as cause:
+        call.output.note(f"note: enqueue will refuse it: {cause}")
 
 
 def _contact(audience: Audience, email: str | None) -> Contact:

@@ -16,7 +16,7 @@ _STREAM = "send"
 _FILE = click.Path(path_type=Path)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Accept one mail; the daemon sends it.")
 @click.option("--from", "sender", required=True, metavar="ADDRESS", help='ann@example.com or "Ann <ann@example.com>".')
 @click.option("--to", "recipients", required=True, multiple=True, metavar="ADDRESS", help="Repeatable.")
 @click.option("--subject", default="", help="May hold {{ names }}, as the files may.")

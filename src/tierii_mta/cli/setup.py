@@ -44,6 +44,8 @@ def init(call: Invocation, domain: str | None, dkim: bool, hostname: str | None,
         call.output.note(f"{file} exists and is left as it is")
     call.config = file
     settings = call.load_settings().settings
+    if name and name not in settings.domains:
+        call.output.note(f"note: {name} is not in it; add under `domains`: {_section(name, has_keys=dkim)}")
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys = []
     if name and dkim:
@@ -63,10 +65,16 @@ def _text(data_dir: Path, domain: str | None, hostname: str | None, *, has_keys:
     if hostname:
         text = re.sub(r"^#hostname: \S+", f"hostname: {_domain(hostname)}", text, count=1, flags=re.MULTILINE)
     if domain:
-        keys = ", ".join(f"{{selector: {name}, key: keys/{domain}.{name}.pem}}" for name in ("s1", "e1"))
-        section = f"domains:\n  {domain}:\n" + (f"    dkim: [{keys}]\n" if has_keys else "    dkim: []\n")
+        section = f"domains:\n  {_section(domain, has_keys=has_keys)}\n"
         text = re.sub(r"^#domains:", section + "#domains:", text, count=1, flags=re.MULTILINE)
     return text
+
+
+def _section(domain: str, *, has_keys: bool) -> str:
+    """Return the line of `domains` for one domain."""
+    names = ("s1", "e1") if has_keys else ()
+    keys = ", ".join(f"{{selector: {name}, key: keys/{domain}.{name}.pem}}" for name in names)
+    return f"{domain}: {{dkim: [{keys}]}}"
 
 
 def _quoted(path: Path) -> str:

@@ -17,7 +17,7 @@ from tierii_mta.quantities import format_duration
 from tierii_mta.queue.delivery import FailureReason, State
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Show a campaign's counts, or the queue.")
 @click.argument("campaign", metavar="[ID]", required=False)
 @async_body
 async def status(call: Invocation, campaign: str | None) -> None:
@@ -29,7 +29,7 @@ async def status(call: Invocation, campaign: str | None) -> None:
             await show_campaign(call, installation, campaign)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Follow a campaign to its end.")
 @click.argument("campaign", metavar="ID")
 @async_body
 async def watch(call: Invocation, campaign: str) -> None:
@@ -63,8 +63,8 @@ async def show_campaign(call: Invocation, installation: Installation, campaign: 
         "marks": marks,
         "metrics": _metrics(record, counts, marks, bounced=failures.get(FailureReason.BOUNCED, 0), now=now),
     }
-    reason = f" ({record.reason})" if record.reason else ""
-    lines = [f"{campaign}  {call.output.paint(record.state)}{reason}  created {rfc3339(record.created_at)}"]
+    lines = [f"{campaign}  {call.output.paint(record.state)}  created {rfc3339(record.created_at)}"]
+    lines += [f"  {'because':<14}{record.reason}"] if record.reason else []
     lines += [f"  {call.output.paint(name)}{' ' * (14 - len(name))}{count}" for name, count in counts.items() if count]
     lines += [f"  {reason:<14}{count}  (of those failed)" for reason, count in failures.items()]
     lines += [f"  {name:<14}{count}  (mark)" for name, count in marks.items() if count]
@@ -145,7 +145,11 @@ def _print_queue(call: Invocation, installation: Installation, summary: Mapping[
         call.output.record({}, f"suspended lane: {words}")
     now = installation.clock.now()
     ages = [
-        (record.id, record.state, format_duration(timedelta(seconds=elapsed(record.created_at, now).seconds)))
+        (
+            record.id,
+            record.state,
+            format_duration(timedelta(seconds=int(elapsed(record.created_at, now).total_seconds()))),
+        )
         for record in campaigns
     ]
     if ages:

@@ -11,12 +11,12 @@ from tierii_mta.clock import Instant, rfc3339
 from tierii_mta.consent.suppression import Suppression
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.errors import NotFound
-from tierii_mta.events import Event
+from tierii_mta.events import Event, EventType
 from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.queue.store import History
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Show what became of a person's mail.")
 @click.argument("subject", metavar="EMAIL|MESSAGE-ID")
 @async_body
 async def why(call: Invocation, subject: str) -> None:
@@ -100,7 +100,8 @@ def _history_lines(call: Invocation, history: History) -> Iterable[str]:
 
 
 def _event_line(event: Event) -> str:
-    name = str(event.type).rpartition(".")[2]
+    subject, _, name = str(event.type).partition(".")
+    name = name if subject == "email" else "suppressed" if event.type is EventType.SUPPRESSION_CREATED else event.type
     data = event.data
     attempt = f"attempt {data['attempt']}  " if "attempt" in data else ""
     facts = _smtp_facts(data) if "reply" in data or "code" in data else _other_facts(data)

@@ -65,7 +65,7 @@ class Installation:
         }
         return Sender(
             domains=domains,
-            public_url=settings.web.base_url,
+            public_url=_public_url(settings),
             postal_address=settings.compliance.postal_address,
             lifetime=settings.outbound.retry.lifetime,
             max_message_bytes=settings.smtp.limits.message_size,
@@ -93,8 +93,7 @@ async def open_installation(
     """
     clock = clock or SystemClock()
     settings = loaded.settings
-    data_dir = Path(settings.data_dir)
-    _make_data_dir(data_dir)
+    data_dir = make_data_dir(settings)
     codec = TokenCodec(_secret(settings, data_dir, clock))
     database = await Database.open(
         settings.database,
@@ -110,7 +109,14 @@ async def open_installation(
         await database.close()
 
 
-def _make_data_dir(data_dir: Path) -> None:
+def _public_url(settings: Settings) -> str | None:
+    """Return where links in mails lead; the listener's own address will do where mail stays on loopback."""
+    return settings.web.public_url or (settings.web.base_url if settings.outbound.allow_loopback else None)
+
+
+def make_data_dir(settings: Settings) -> Path:
+    """Return `data_dir`, made if it is missing. Raises `ConfigurationError`."""
+    data_dir = Path(settings.data_dir)
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as cause:
@@ -119,6 +125,7 @@ def _make_data_dir(data_dir: Path) -> None:
             where=f"data_dir {data_dir}",
             remedy="run `tierii-mta init`, or name a folder you may write to with --set data_dir=…",
         ) from cause
+    return data_dir
 
 
 def _secret(settings: Settings, data_dir: Path, clock: Clock) -> bytes:

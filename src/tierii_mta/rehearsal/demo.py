@@ -158,6 +158,19 @@ class Demo:
         return f"{_READER}: GET changed nothing, POST suppressed {after[0]['scope']}"
 
 
+def sights(stage: Stage) -> Sequence[str]:
+    """Return what somebody may look at while the stage is up: commands, and pages for the browser."""
+    command = f"tierii-mta --config {stage.program.config}"
+    return (
+        f"{command} status welcome",
+        f"{command} why {_GONE}",
+        f"{command} queue explain {PATIENCE}",
+        f"{command} events --type email.deferred",
+        f"{stage.web}metrics",
+        f"{one_click_link(_mail_to(stage, _GREYLISTED))}  (the page of whoever unsubscribes)",
+    )
+
+
 def _prepare(folder: Path, internet: Internet, clock: Clock) -> Stage:
     """Write settings and keys, publish the sending domain, and copy the campaign to where rejects may be written."""
     (folder / "keys").mkdir(mode=0o700)

@@ -26,6 +26,7 @@ _EXPECTED = {
     "string_too_short": "is empty",
     "too_short": "has too few items",
 }
+_LISTED_KEYS = 12  # more are no help in a line
 
 
 def problems_of(errors: ValidationError, document: Document, model: type[BaseModel]) -> Iterator[Problem]:
@@ -74,10 +75,11 @@ def _sentence(error: ErrorDetails, path: KeyPath, document: Document, model: typ
 def _unknown_key(path: KeyPath, value: Any, model: type[BaseModel]) -> tuple[str, str]:
     known = _keys(model, value, path[:-1])
     meant = nearest(str(path[-1]), known)
-    return (
-        f"the key {path[-1]} is unknown here",
-        f"did you mean {meant}?" if meant else f"known are {', '.join(known)}",
-    )
+    if meant:
+        return "is no key here", f"did you mean {meant}?"
+    if len(known) > _LISTED_KEYS:
+        return "is no key here", "see docs/reference/campaign-yaml.md"
+    return "is no key here", f"known are {', '.join(known)}"
 
 
 def _not_among(error: ErrorDetails, given: Any) -> tuple[str, str | None]:
