@@ -1,5 +1,6 @@
 """Story: what an operator does all day: send one mail, explain a lane, reload limits, look at metrics."""
 
+import json
 import signal
 from pathlib import Path
 
@@ -18,7 +19,7 @@ async def test_one_mail_is_sent_signed_and_only_once_per_key(tmp_path: Path) -> 
             "--subject",
             "Receipt {{ number }}",
             "--html",
-            html,
+            str(html),
             "--var",
             "number=7",
             "--idempotency-key",
@@ -88,6 +89,9 @@ async def test_a_refusal_of_us_suspends_the_lane_and_blames_nobody(tmp_path: Pat
         (suspended,) = status.summary["suspended"]
         assert suspended["domain"] == "block.example"
         assert "5.7.1" in suspended["reason"]
+        shown = await stage.run("queue", "show", "block.example", "--json")
+        lane = json.loads(shown.out.splitlines()[0])
+        assert (lane["suspended_until"], lane["reason"]) == (suspended["until"], suspended["reason"])
         counts = await stage.settled("blocked", queued=0, active=0)
         assert counts["failed"] == counts["suppressed"] == 0
         assert "block.example" not in (await stage.run("suppress", "ls", "--json")).out

@@ -88,11 +88,15 @@ class Verbs:
         return {"text": self._metrics.text()}
 
     async def _lanes(self, _: Mapping[str, Any]) -> Answer:
-        report = report_lanes(self._directory, now=self._clock.now(), limit=_LANES_LISTED)
+        now = self._clock.now()
+        report = report_lanes(self._directory, now=now, limit=_LANES_LISTED)
+        closed = {one.lane.id: one for one in await self._installation.queue.suspensions(now)}
 
         async def lines() -> AsyncIterator[Mapping[str, Any]]:
             for row in report.oldest:
-                yield self._lane(row)
+                one = closed.get(row.lane.id)
+                why = {"suspended_until": rfc3339(one.until), "reason": one.reason} if one else {}
+                yield self._lane(row) | why
 
         return lines()
 
