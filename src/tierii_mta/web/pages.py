@@ -11,12 +11,18 @@ from starlette.responses import HTMLResponse
 
 _STYLE = (
     ":root{color-scheme:light dark}"
-    "body{font:1.125rem/1.5 system-ui,sans-serif;margin:0;padding:10vh 1.5rem;max-width:36rem;margin-inline:auto}"
-    "h1{font-size:1.6rem;line-height:1.25}"
-    "button{font:inherit;font-weight:600;padding:.75rem 1.5rem;border:2px solid #0b57d0;border-radius:.5rem;"
-    "background:#0b57d0;color:#fff;cursor:pointer}"
+    "body{font:1.0625rem/1.55 system-ui,sans-serif;margin:0;padding:clamp(1rem,10vh,6rem) 1rem;"
+    "background:light-dark(#f3f4f6,#16181c);color:light-dark(#1c1e21,#e8eaed)}"
+    "main{box-sizing:border-box;max-width:28rem;margin:0 auto;padding:1.75rem 1.5rem;border-radius:.75rem;"
+    "background:light-dark(#fff,#23262b);border:1px solid light-dark(#d9dce1,#3a3e45)}"
+    "h1{font-size:1.375rem;line-height:1.3;margin:0 0 .75rem;text-wrap:balance}"
+    "p{margin:0 0 1rem}main>:last-child{margin-bottom:0}"
+    "small{display:block;margin-top:.875rem;font-size:.875rem;color:light-dark(#5a6068,#a9afb8)}"
+    "button{font:inherit;font-weight:600;width:100%;min-height:3rem;padding:.5rem 1.5rem;border:0;"
+    "border-radius:.5rem;background:#0b57d0;color:#fff;cursor:pointer}"
+    "button:hover{background:#0a4ab2}"
     "button:focus-visible{outline:3px solid #f9ab00;outline-offset:3px}"
-    "code{overflow-wrap:anywhere}"
+    "strong,code{overflow-wrap:anywhere}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
@@ -30,9 +36,10 @@ def ask_to_unsubscribe(list_id: str, *, status: int = 200) -> HTMLResponse:
     """Return the page with the one button; it posts to its own address."""
     return _page(
         "Unsubscribe",
-        f"<p>{_about(list_id, 'You will get no more mail of')}</p>"
+        f"<p>{_sentence('Stop getting mail from', list_id, '?')}</p>"
         f'<form method="post"><input type="hidden" name="{CONFIRM_FIELD}" value="{CONFIRM_VALUE}">'
-        '<button type="submit">Unsubscribe</button></form>',
+        '<button type="submit">Unsubscribe</button>'
+        "<small>Nothing changes until you press the button.</small></form>",
         status,
     )
 
@@ -41,8 +48,8 @@ def unsubscribed(list_id: str) -> HTMLResponse:
     """Return what follows, the first time and every time after."""
     return _page(
         "You are unsubscribed",
-        f'<p role="status">{_about(list_id, "We will not write to you again as part of")} '
-        "A mail that is on its way already may still arrive.</p>",
+        f'<p role="status">{_sentence("You will get no more mail from", list_id, ".")}</p>'
+        "<p>A mail that is already on its way may still arrive. You may close this page.</p>",
         200,
     )
 
@@ -51,7 +58,8 @@ def not_found() -> HTMLResponse:
     """Return the page for a link that is not ours, not whole, or not for this."""
     return _page(
         "This link does not work",
-        "<p>It may have been cut off. Please open it again from the mail, or copy all of it.</p>",
+        "<p>It may have been cut off. Open it again from the mail, or copy all of it.</p>"
+        "<p>To unsubscribe, you can also use the Unsubscribe button of your mail program.</p>",
         404,
     )
 
@@ -62,8 +70,9 @@ def failed(status: int, number: str | None = None) -> HTMLResponse:
     return _page("That did not work", f"<p>Please try again in a few minutes.{told}</p>", status)
 
 
-def _about(list_id: str, sentence: str) -> str:
-    return f"{sentence} <strong>{escape(list_id)}</strong>." if list_id else f"{sentence} this sender's mailings."
+def _sentence(start: str, list_id: str, end: str) -> str:
+    """Return a sentence about a list; a link without one is about all mailings of the sender."""
+    return f"{start} <strong>{escape(list_id)}</strong>{end}" if list_id else f"{start} this sender{end}"
 
 
 def _page(title: str, body: str, status: int) -> HTMLResponse:
