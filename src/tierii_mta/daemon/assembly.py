@@ -29,7 +29,7 @@ from tierii_mta.campaigns.merge import CampaignContent
 from tierii_mta.campaigns.press import RenderPool
 from tierii_mta.daemon.children import web_child
 from tierii_mta.daemon.control import SOCKET_NAME, ControlServer
-from tierii_mta.daemon.installation import Installation, open_installation
+from tierii_mta.daemon.installation import Installation, make_data_dir, open_installation
 from tierii_mta.daemon.metrics import INFO, Metrics, watch_loop_lag
 from tierii_mta.daemon.notify import Notifier
 from tierii_mta.daemon.observation import Observer
@@ -74,9 +74,9 @@ async def serve(loaded: LoadedSettings, *, roles: frozenset[str], on_ready: Call
     for remark in loaded.remarks:
         structlog.get_logger().warning("settings.remark", remark=remark)
     async with AsyncExitStack() as stack:
-        installation = await stack.enter_async_context(open_installation(loaded, role="daemon", upgrade=True))
-        lock = DaemonLock.take(Path(loaded.settings.data_dir))
+        lock = DaemonLock.take(make_data_dir(loaded.settings))  # first: the database may be another daemon's
         stack.callback(lock.release)
+        installation = await stack.enter_async_context(open_installation(loaded, role="daemon", upgrade=True))
         daemon = await stack.enter_async_context(_assembled(installation))
         _relieve_collector()
         return await _run(daemon, roles, on_ready)
