@@ -1,7 +1,8 @@
 """Campaign throughput: the whole daemon to `smtp-sink` on loopback, rendered per recipient and signed with RSA-2048.
 
-The peer in the same run is Postfix's own client: `smtp-source` speaks to the same sink with as many sessions, which is
-the most this sink takes without any queue, rendering or signature.
+Two peers in the same run and to the same sink: a private Postfix (benchmarks.postfix) that relays messages of the same
+size, unsigned and alike, with as many connections; and `smtp-source`, which has neither queue nor content and so shows
+what the sink can take.  The cost of one RSA-2048 signature says how fast the machine was at that hour.
 """
 
 import argparse
@@ -10,16 +11,22 @@ import csv
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 import yaml
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 
+from benchmarks import postfix
 from tierii_mta.authentication import dkim
 from tierii_mta.queue.delivery import State
 from tierii_mta.rehearsal.dns import DnsServer
@@ -51,7 +58,7 @@ async def _measure(messages: int, connections: int, domains: int) -> dict[str, o
     with tempfile.TemporaryDirectory(prefix="tierii-bench-") as name:
         folder = Path(name)
         async with DnsServer() as dns:
-            port = 42525
+            port = _free_port()
             for number in range(domains):
                 dns.add(f"d{number}.example", "MX", 10, "mx.sink.example")
             dns.add("mx.sink.example", "A", "127.0.0.1")
@@ -59,17 +66,36 @@ async def _measure(messages: int, connections: int, domains: int) -> dict[str, o
             sink = subprocess.Popen([str(_SINK), *user, f"127.0.0.1:{port}", "1024"])
             try:
                 await asyncio.sleep(0.5)
-                peer = _peer(port, messages, connections)
+                source = _source(port, messages, connections)
+                relay = _relay(folder / "postfix", port, messages, connections)
                 config = _settings(folder, dns.address, port, connections)
                 campaign = _campaign(folder, messages, domains)
                 ours = await _ours(folder, config, campaign, messages)
             finally:
                 sink.terminate()
                 sink.wait()
-    return {"messages": messages, "connections": connections, "smtp-source": peer, "tierii-mta": ours}
+    figures: dict[str, object] = {"messages": messages, "connections": connections, "rsa_2048_ms": _signature_ms()}
+    figures |= {"smtp-source": source, "postfix": relay, "tierii-mta": asdict(ours)}
+    if relay is not None:
+        figures["ratio_to_postfix"] = round(ours.messages_per_s / relay["messages_per_s"], 2)
+    return figures
 
 
-def _peer(port: int, messages: int, connections: int) -> dict[str, float]:
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _signature_ms(count: int = 300) -> float:
+    """Return the CPU time of one signature, once everything else has ended."""
+    key = rsa.generate_private_key(65537, 2048)
+    started = time.process_time()
+    for _ in range(count):
+        key.sign(b"x" * 300, padding.PKCS1v15(), SHA256())
+    return round(1000 * (time.process_time() - started) / count, 3)
+
+
+def _source(port: int, messages: int, connections: int) -> dict[str, float]:
     started = time.monotonic()
     subprocess.run(
         [str(_SOURCE), "-s", str(connections), "-m", str(messages), "-l", "4096", f"127.0.0.1:{port}"],
@@ -77,6 +103,14 @@ def _peer(port: int, messages: int, connections: int) -> dict[str, float]:
         stdout=subprocess.DEVNULL,
     )
     return {"messages_per_s": round(messages / (time.monotonic() - started))}
+
+
+def _relay(home: Path, sink: int, messages: int, connections: int) -> dict[str, float] | None:
+    reason = postfix.reason_to_skip()
+    if reason is not None:
+        sys.stderr.write(f"without Postfix as a peer: {reason}\n")
+        return None
+    return postfix.relay(home, port=_free_port(), sink=sink, messages=messages, connections=connections)
 
 
 def _settings(folder: Path, nameserver: str, port: int, connections: int) -> Path:
@@ -93,7 +127,7 @@ def _settings(folder: Path, nameserver: str, port: int, connections: int) -> Pat
                 "dns": {"nameservers": [nameserver]},
                 "domains": {"bench.example": {"dkim": [{"selector": "rsa", "key": "rsa.pem"}]}},
                 "outbound": {"port": port, "allow_loopback": True, "shaping": "shaping.yaml"},
-                "web": {"listen": "127.0.0.1:48025"},
+                "web": {"listen": f"127.0.0.1:{_free_port()}"},
                 "log": {"level": "warning"},
             }
         )
@@ -124,48 +158,65 @@ def _campaign(folder: Path, messages: int, domains: int) -> Path:
     return campaign
 
 
-async def _ours(folder: Path, config: Path, campaign: Path, messages: int) -> dict[str, object]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """What our own daemon took for the campaign; `cpu_ms` a message, by what the time went to."""
+
+    messages_per_s: float
+    enqueue_rows_per_s: float
+    cpu_ms: Mapping[str, float]
+    memory_pss_mb: float
+
+
+async def _ours(folder: Path, config: Path, campaign: Path, messages: int) -> Ours:
     begun = time.monotonic()
-    run = subprocess.run(
-        [*PROGRAM, "--config", str(config), "enqueue", str(campaign), "--json"], check=True, capture_output=True
-    )
+    subprocess.run([*PROGRAM, "--config", str(config), "enqueue", str(campaign)], check=True, capture_output=True)
     enqueue_s = time.monotonic() - begun
-    log = (folder / "daemon.log").open("wb")
-    daemon = await asyncio.create_subprocess_exec(*PROGRAM, "--config", str(config), "serve", stdout=log, stderr=log)
-    try:
-        return {
-            **await _watch(config, daemon, messages),
-            "enqueue_rows_per_s": round(messages / enqueue_s),
-            "summary": json.loads(run.stdout.splitlines()[-1]),
-        }
-    finally:
-        if daemon.returncode is None:
-            daemon.terminate()
-        await daemon.wait()
-        log.close()
+    with (folder / "daemon.log").open("wb") as log:
+        daemon = await asyncio.create_subprocess_exec(
+            *PROGRAM, "--config", str(config), "serve", stdout=log, stderr=log
+        )
+        try:
+            return await _watch(config, daemon, messages, enqueue_rows_per_s=round(messages / enqueue_s))
+        finally:
+            if daemon.returncode is None:
+                daemon.terminate()
+            await daemon.wait()
 
 
-async def _watch(config: Path, daemon: asyncio.subprocess.Process, messages: int) -> dict[str, object]:
-    """Time from the first to the last completed message, as the database counts them."""
-    first: tuple[float, int] | None = None
-    while daemon.returncode is None:
+async def _watch(config: Path, daemon: asyncio.subprocess.Process, messages: int, *, enqueue_rows_per_s: float) -> Ours:
+    """Measure from the first to the last completed message, as the database counts them."""
+    process = psutil.Process(daemon.pid)
+    done = 0
+    while daemon.returncode is None and not done:
+        await asyncio.sleep(0.05)
         done = await _completed(config)
-        if done and first is None:
-            first = (time.monotonic(), done)
-        if done >= messages and first is not None:
-            break
+    first, started, used = done, time.monotonic(), _cpu_ms(process)
+    while daemon.returncode is None and done < messages:
         await asyncio.sleep(0.25)
-    if first is None or daemon.returncode is not None:
-        raise SystemExit("the daemon sent nothing; see its log")
-    elapsed = time.monotonic() - first[0]
-    family = [process := psutil.Process(daemon.pid), *process.children(recursive=True)]
-    cpu_s = sum(sum(member.cpu_times()[:2]) for member in family)
-    memory = sum(member.memory_full_info().pss for member in family)
-    return {
-        "messages_per_s": round((messages - first[1]) / elapsed) if elapsed else None,
-        "cpu_s_per_1000": round(1000 * cpu_s / messages, 3),
-        "memory_pss_mb": round(memory / 1e6, 1),
-    }
+        done = await _completed(config)
+    if daemon.returncode is not None:
+        raise SystemExit("the daemon ended before its campaign:\n" + (config.parent / "daemon.log").read_text())
+    count, elapsed = max(1, messages - first), time.monotonic() - started
+    return Ours(
+        messages_per_s=round(count / elapsed),
+        enqueue_rows_per_s=enqueue_rows_per_s,
+        cpu_ms={name: round((spent - used.get(name, 0)) / count, 3) for name, spent in _cpu_ms(process).items()},
+        memory_pss_mb=round(sum(one.memory_full_info().pss for one in _family(process)) / 1e6, 1),
+    )
+
+
+def _family(daemon: psutil.Process) -> list[psutil.Process]:
+    return [daemon, *daemon.children(recursive=True)]
+
+
+def _cpu_ms(daemon: psutil.Process) -> dict[str, float]:
+    """Return the CPU time spent so far: by the event loop, by the daemon's other threads, and by its children."""
+    threads = {one.id: one.user_time + one.system_time for one in daemon.threads()}
+    loop = threads.pop(daemon.pid)
+    children = sum(sum(one.cpu_times()[:2]) for one in daemon.children(recursive=True))
+    spent = {"main loop": loop, "other threads": sum(threads.values()), "child processes": children}
+    return {name: 1000 * seconds for name, seconds in spent.items()}
 
 
 async def _completed(config: Path) -> int:
