@@ -35,7 +35,7 @@ def remarks(settings: Settings) -> Iterator[Problem]:
     if settings.domains and web.public_url is None and not settings.outbound.allow_loopback:
         yield (
             ("web", "public_url"),
-            f"is not set: links in mails would lead to {web.base_url}, which recipients cannot reach",
+            "is not set: marketing mail is refused, for its unsubscribe links would lead nowhere",
         )
     if not web.listen.is_loopback:
         yield ("web", "listen"), "is reachable from other machines: dashboard and metrics are served there too"

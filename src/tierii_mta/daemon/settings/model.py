@@ -181,7 +181,7 @@ class WebSettings(Section):
     )
     public_url: str | None = key(
         None,
-        "what links in mails begin with, https; null = http:// and the listening address, of use on this machine only",
+        "what links in mails begin with, https; null = no marketing mail (with outbound.allow_loopback: web.listen)",
         example="public_url: https://mail.example.com",
     )
     hosts: tuple[str, ...] = key(
