@@ -13,7 +13,7 @@ from tierii_mta.authentication.dkim import DkimKey, KeyKind, dns_record, generat
 from tierii_mta.authentication.keys import load_private_key
 from tierii_mta.campaigns.enqueue import enqueue
 from tierii_mta.campaigns.merge import CampaignContent
-from tierii_mta.campaigns.press import RenderPool
+from tierii_mta.campaigns.pressroom.pool import PressPool
 from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.clock import SystemClock
@@ -39,7 +39,7 @@ class Road:
 
     def __init__(self, database: Database, codec: TokenCodec, clock: ManualClock) -> None:
         self.database, self.codec, self.clock = database, codec, clock
-        self.press = RenderPool(SystemClock())  # dkimpy believes in real time only
+        self.press = PressPool(SystemClock())  # dkimpy believes in real time only
         self.content = self.new_content()
 
     def new_content(self, sender: Sender = SIGNER) -> CampaignContent:
@@ -59,7 +59,7 @@ class Road:
 async def road(database: Database, codec: TokenCodec, clock: ManualClock) -> AsyncIterator[Road]:
     road = Road(database, codec, clock)
     yield road
-    road.press.close()
+    await road.press.close()
 
 
 def is_signed(data: bytes, index: int) -> bool:

@@ -2,5 +2,5 @@
 
 In the order a campaign takes: `specification` (the file) → `expansion` (templates, attachments) → `snapshot` (fixed) →
 `audience` (feed → columns → cleaning) → `inquiry` (tried on contacts) → `loading`; `enqueue` leads through them.  At
-the attempt: `merge` → `press` → `plate` (template, text part, header) → signature.
+the attempt: `merge` → `press` (implemented by `pressroom`) → `plate` (template, text part, header) → signature.
 """

@@ -17,15 +17,13 @@ from tierii_mta import shipped
 from tierii_mta.campaigns.problems import CampaignInvalid, Problem, problem_at
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.campaigns.specification.vocabulary import UNAVAILABLE_NAMES
-from tierii_mta.campaigns.template import Sources, TemplateBroken, names_used, parse
+from tierii_mta.campaigns.template import HEADERS, SUBJECT, Sources, TemplateBroken, names_used, parse
 from tierii_mta.mail.compose import Attachment
 from tierii_mta.yaml12 import KeyPath
 
 MAX_SOURCE_BYTES = 1 << 20
 _MAX_SOURCES = 100
 _CID = re.compile(r"""["'(]cid:([A-Za-z0-9._-]+)""")
-SUBJECT = "subject"
-HEADERS = "header:"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from tierii_mta.campaigns.plate import Job
 from tierii_mta.campaigns.press import Edition, Press
 from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.store import CampaignStore
-from tierii_mta.campaigns.template import TemplateBroken
 from tierii_mta.errors import Refused, Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import message_id
@@ -60,15 +59,15 @@ class CampaignContent:
             message_id=identity,
             unsubscribe_url=self._unsubscribe_url(edition, delivery),
         )
-        printed = await self._press.produce(edition, job, domain.keys)
+        printed = await self._press.produce(edition, job, domain.keys, priority=delivery.priority)
         return Prepared(
             reverse_path=return_path(self._codec, delivery.id, recipient, domain.return_path),
             recipient=recipient,
             data=printed.data,
             message_id=identity,
-            body_hash=printed.sheet.body_hash,
-            is_8bit=printed.sheet.is_8bit,
-            needs_smtputf8=printed.sheet.needs_smtputf8,
+            body_hash=printed.body_hash,
+            is_8bit=printed.is_8bit,
+            needs_smtputf8=printed.needs_smtputf8,
         )
 
     def _unsubscribe_url(self, edition: Edition, delivery: Delivery) -> str:
@@ -86,19 +85,11 @@ class CampaignContent:
         async with self._mounting.setdefault(campaign, asyncio.Lock()):
             edition = self._editions.get(campaign)
             if edition is None:
-                edition = self._editions[campaign] = await self._mount(campaign)
+                snapshot = await self._store.snapshot(campaign)
+                edition = self._editions[campaign] = await self._press.mount(campaign, snapshot)
                 self._evict()
         self._mounting.pop(campaign, None)
         return edition
-
-    async def _mount(self, campaign: str) -> Edition:
-        snapshot = await self._store.snapshot(campaign)
-        try:
-            return await self._press.mount(campaign, snapshot)
-        except (
-            TemplateBroken
-        ) as cause:  # it compiled at enqueue: this version of us is stricter, nobody's values are wrong
-            raise Unavailable(cause.what, where=f"{campaign}: {cause.file}:{cause.line}") from cause
 
     def _evict(self) -> None:
         while len(self._editions) > 1 and (

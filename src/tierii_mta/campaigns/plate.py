@@ -14,12 +14,11 @@ from typing import Any
 
 from jinja2 import StrictUndefined, Template, Undefined, meta
 
-from tierii_mta.campaigns.expansion import HEADERS, SUBJECT
 from tierii_mta.campaigns.plaintext import TextMaker
 from tierii_mta.campaigns.snapshot import Content, read_snapshot
 from tierii_mta.campaigns.specification import Specification
 from tierii_mta.campaigns.store import Snapshot
-from tierii_mta.campaigns.template import Sources, Templates, make_context, names_used, parse
+from tierii_mta.campaigns.template import HEADERS, SUBJECT, Sources, Templates, make_context, names_used, parse
 from tierii_mta.clock import Instant
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.compose import Skeleton

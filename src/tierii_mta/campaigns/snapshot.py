@@ -11,18 +11,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from tierii_mta.campaigns import specification
-from tierii_mta.campaigns.expansion import Expansion
-from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.specification import Specification
 from tierii_mta.campaigns.store import Snapshot
 from tierii_mta.campaigns.template import Sources
 from tierii_mta.clock import Instant, to_datetime
 from tierii_mta.mail.compose import Attachment
 from tierii_mta.queue.delivery import Json
+
+if TYPE_CHECKING:  # a press worker reads snapshots, and should carry neither keys nor what gathers files
+    from tierii_mta.campaigns.expansion import Expansion
+    from tierii_mta.campaigns.sender import Sender
 
 _FORMAT = 1
 
@@ -42,7 +44,7 @@ class Content:
 
 
 def make_snapshot(
-    campaign: Specification, expansion: Expansion, *, sender: Sender, now: Instant
+    campaign: Specification, expansion: "Expansion", *, sender: "Sender", now: Instant
 ) -> tuple[Snapshot, str]:
     """Return the snapshot and the campaign's fingerprint."""
     contents: dict[str, bytes] = {}

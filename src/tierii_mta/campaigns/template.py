@@ -18,6 +18,8 @@ from tierii_mta.campaigns.specification.vocabulary import PERSON_FIELDS
 from tierii_mta.outbound.content import RenderFailed
 from tierii_mta.queue.delivery import Json
 
+SUBJECT = "subject"  # names of sources that are not files
+HEADERS = "header:"
 _NO_NAMES = dict.fromkeys(PERSON_FIELDS, "")
 
 

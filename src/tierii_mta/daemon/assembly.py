@@ -26,7 +26,7 @@ import structlog
 
 from tierii_mta import __version__
 from tierii_mta.campaigns.merge import CampaignContent
-from tierii_mta.campaigns.press import RenderPool
+from tierii_mta.campaigns.pressroom.pool import PressPool
 from tierii_mta.daemon.children import web_child
 from tierii_mta.daemon.control import SOCKET_NAME, ControlServer
 from tierii_mta.daemon.installation import Installation, make_data_dir, open_installation
@@ -91,7 +91,7 @@ async def _assembled(installation: Installation) -> AsyncIterator[_Daemon]:
     metrics.set(INFO, 1, version=__version__)
     observer = Observer(metrics, clock)
     committer = Committer(installation.queue, clock, on_sick=observer.sick, on_well=observer.well)
-    press = RenderPool(clock, threads=_PRESS_THREADS)
+    press = PressPool(clock)
     threads = ThreadPoolExecutor(_PRESS_THREADS, thread_name_prefix="sign")
     sender = installation.sender
     campaigns = CampaignContent(installation.campaigns, installation.codec, sender, press)
@@ -114,7 +114,7 @@ async def _assembled(installation: Installation) -> AsyncIterator[_Daemon]:
         yield _Daemon(installation, committer, way_out, directory, manager, janitor, metrics, observer)
         await installation.queue.retire(epoch)
     finally:
-        press.close()
+        await press.close()
         threads.shutdown(cancel_futures=True)
 
 

@@ -1,0 +1,198 @@
+"""One press worker as the daemon sees it: started afresh, fed, watched, killed.
+
+Owns a worker's life, which orders it has in hand and which editions it knows; not which orders it gets, nor what
+follows its death (pressroom.pool).  Spawned, never forked: a forked process would hold the store's lock.  Its
+environment is ours cut down to where Python finds modules.  Touches processes.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol, cast
+
+from tierii_mta.authentication.dkim import DkimKey
+from tierii_mta.campaigns.plate import Job
+from tierii_mta.campaigns.press import Edition, Print
+from tierii_mta.campaigns.pressroom import wire
+from tierii_mta.campaigns.pressroom.wire import FrameReader, Garbled, Result
+
+_MODULE = "tierii_mta.campaigns.pressroom.worker"
+_MAX_EDITIONS = 64
+_MAX_EDITION_BYTES = 128_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a worker may take."""
+
+    memory_bytes: int = 512 << 20  # above what it needs itself
+    computing: timedelta = timedelta(seconds=2)  # of one mail, in computing time
+    silence: timedelta = timedelta(seconds=5)  # from one result to the next
+    start: timedelta = timedelta(seconds=60)  # until it is ready; a busy machine may take long
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """A mail to be printed for a caller who waits."""
+
+    edition: Edition
+    job: Job
+    keys: Sequence[DkimKey]
+    done: asyncio.Future[Print]
+    deaths: int = 0  # of workers that had this order alone in hand
+
+
+class Owner(Protocol):
+    """Who hears of a worker. Called from its own calls and from the event loop."""
+
+    def ready(self) -> None: ...
+
+    def printed(self, results: Sequence[tuple[Order, Result]]) -> None: ...
+
+
+class Worker(asyncio.Protocol):
+    """A worker process; `live` once."""
+
+    def __init__(self, limits: Limits, owner: Owner) -> None:
+        self.in_hand: deque[Order] = deque()
+        self.batches = 0  # sent and not yet answered in full
+        self.has_started = False
+        self.is_alone = False  # with an order that is suspected
+        self._is_ending = False
+        self._limits, self._owner = limits, owner
+        self._editions: OrderedDict[int, int] = OrderedDict()  # number → octets, least recently used first
+        self._frames = FrameReader()
+        self._lost = asyncio.get_running_loop().create_future()
+        self._watch: asyncio.TimerHandle | None = None
+        self._process: Process | None = None
+        self._transport: asyncio.WriteTransport | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can take work."""
+        return self.has_started and not self._is_ending
+
+    async def live(self) -> str:
+        """Start the process, wait for its end, and return why it ended. Cancelling kills it; raises OSError."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = await self._started(theirs)
+            await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+            self._expect(self._limits.start)
+            await self._lost
+        finally:
+            if self._transport is None:
+                ours.close()
+            code = await self._end()
+        return f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
+
+    def send(self, orders: Sequence[Order]) -> None:
+        """Give it a batch, with the editions it does not know yet."""
+        if self._transport is None or not self.is_ready:
+            raise RuntimeError("this worker takes no work")
+        needed = {order.edition.number: order.edition for order in orders}
+        drop = self._make_room(needed)
+        for number, edition in needed.items():
+            if number not in self._editions:
+                self._transport.write(wire.pack_edition(number, edition.snapshot))
+                self._editions[number] = edition.size_bytes
+            self._editions.move_to_end(number)
+        self._transport.write(wire.pack_batch([(order.edition.number, order.job) for order in orders], drop))
+        if not self.in_hand:
+            self._expect(self._limits.silence)
+        self.in_hand.extend(orders)
+        self.batches += 1
+
+    def kill(self) -> None:
+        """End it now."""
+        self._is_ending = True
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    # -- asyncio.Protocol -----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._frames.feed(data):
+                if "ready" in frame.head:
+                    self.has_started = True
+                    self._expect(None)
+                    self._owner.ready()
+                else:
+                    self._take(*wire.unpack_results(frame))
+        except Garbled:
+            self.kill()
+
+    def eof_received(self) -> None:
+        self._is_ending = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+    # -- private --------------------------------------------------------------------------------------------------
+
+    async def _started(self, channel: socket.socket) -> Process:
+        limits = self._limits
+        arguments = (os.getpid(), limits.memory_bytes, limits.computing.total_seconds())
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # not from the folder we happen to be in
+            *("-m", _MODULE, *map(str, arguments)),
+            stdin=channel.fileno(),
+            stdout=DEVNULL,
+            env={"PYTHONPATH": os.pathsep.join(str(Path(place).absolute()) for place in sys.path if place)},
+            start_new_session=True,  # Ctrl-C reaches the daemon alone, which then drains
+        )
+
+    async def _end(self) -> int:
+        self._expect(None)
+        self.kill()
+        if self._transport is not None:
+            self._transport.abort()
+        return await self._process.wait() if self._process is not None else 0
+
+    def _make_room(self, needed: dict[int, Edition]) -> list[int]:
+        """Forget editions, least recently used first, until what is needed has room; return their numbers."""
+        new = [edition.size_bytes for number, edition in needed.items() if number not in self._editions]
+        count, size = len(self._editions) + len(new), sum(self._editions.values()) + sum(new)
+        dropped = []
+        for number in [number for number in self._editions if number not in needed]:
+            if count <= _MAX_EDITIONS and size <= _MAX_EDITION_BYTES:
+                break
+            size -= self._editions.pop(number)
+            count -= 1
+            dropped.append(number)
+        return dropped
+
+    def _take(self, results: list[Result], is_last: bool) -> None:
+        if len(results) > len(self.in_hand):
+            raise Garbled("results nobody asked for")
+        done = [(self.in_hand.popleft(), result) for result in results]
+        self.batches -= is_last
+        self._expect(self._limits.silence if self.in_hand else None)
+        self._owner.printed(done)
+
+    def _expect(self, within: timedelta | None) -> None:
+        """Kill the process unless it says something within this time; None: it owes nothing."""
+        if self._watch is not None:
+            self._watch.cancel()
+        delay: Callable[..., asyncio.TimerHandle] = asyncio.get_running_loop().call_later
+        self._watch = delay(within.total_seconds(), self.kill) if within is not None else None

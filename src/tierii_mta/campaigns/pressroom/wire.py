@@ -1,0 +1,199 @@
+"""What the daemon and a press worker say to each other: frames over a socket pair.
+
+Owns the encoding, both ways.  A frame is two lengths, a JSON value and raw octets; nothing that is read can be code,
+because a worker runs templates and is not trusted.  Pure.
+
+    daemon → worker   {"edition": 7, "specification": …, "contents": [[name, size], …]}   + the contents
+                      {"print": [[edition, local, domain, contact, accepted at, Message-ID, URL], …], "drop": [3]}
+    worker → daemon   {"ready": process id}
+                      {"printed": [result, …], "is_last": whether the batch ends here}    + the octets of each mail
+"""
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from tierii_mta.authentication.coverage import Coverage
+from tierii_mta.campaigns.plate import Job, Sheet
+from tierii_mta.campaigns.store import Snapshot
+from tierii_mta.clock import Instant
+from tierii_mta.mail.address import Address
+
+LENGTHS = struct.Struct(">II")  # of the JSON value, of the octets
+MAX_FRAME = 256 << 20
+_SHEET, _FAILED, _UNUSABLE = "sheet", "failed", "unusable"
+
+
+class Garbled(ValueError):
+    """The other side says what it may not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One thing said."""
+
+    head: Mapping[str, Any]
+    octets: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A mail, and what signing needs to know of it."""
+
+    sheet: Sheet
+    coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No mail. `is_of_edition`: nothing to do with this recipient, the campaign cannot be compiled."""
+
+    why: str
+    is_of_edition: bool = False
+
+
+Result = Printed | Failure
+
+
+def pack(head: Mapping[str, Any], octets: Sequence[bytes] = ()) -> bytes:
+    """Return a frame as it goes over the wire."""
+    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    body = b"".join(octets)
+    return b"".join((LENGTHS.pack(len(text), len(body)), text, body))
+
+
+def unpack(head: bytes, octets: bytes) -> Frame:
+    """Return a frame from its two parts; raises `Garbled`."""
+    try:
+        value = json.loads(head.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as cause:
+        raise Garbled("not JSON") from cause
+    if not isinstance(value, dict):
+        raise Garbled("not an object")
+    return Frame(value, octets)
+
+
+class FrameReader:
+    """Puts frames together from what a socket yields."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, octets: bytes) -> Iterator[Frame]:
+        """Yield the frames that are complete now; raises `Garbled`."""
+        self._buffer += octets
+        while len(self._buffer) >= LENGTHS.size:
+            head, body = LENGTHS.unpack_from(self._buffer)
+            if head + body > MAX_FRAME:
+                raise Garbled("a frame of more than 256 MB")
+            middle, end = LENGTHS.size + head, LENGTHS.size + head + body
+            if len(self._buffer) < end:
+                return
+            with memoryview(self._buffer) as seen:
+                frame = unpack(bytes(seen[LENGTHS.size : middle]), bytes(seen[middle:end]))
+            del self._buffer[:end]
+            yield frame
+
+
+# -- daemon → worker ---------------------------------------------------------------------------------------------
+
+
+def pack_edition(number: int, snapshot: Snapshot) -> bytes:
+    """Return the frame that gives a worker an edition."""
+    contents = snapshot.contents
+    head = {
+        "edition": number,
+        "specification": snapshot.specification,
+        "contents": [[name, len(octets)] for name, octets in contents.items()],
+    }
+    return pack(head, list(contents.values()))
+
+
+def unpack_edition(frame: Frame) -> Snapshot:
+    """Return what `pack_edition` packed."""
+    names = [name for name, _ in frame.head["contents"]]
+    pieces = _cut(frame.octets, [size for _, size in frame.head["contents"]])
+    return Snapshot(specification=frame.head["specification"], contents=dict(zip(names, pieces, strict=True)))
+
+
+def pack_batch(jobs: Sequence[tuple[int, Job]], drop: Sequence[int]) -> bytes:
+    """Return the frame of a batch: each job with the number of its edition, and the editions to forget first."""
+    rows = [
+        [
+            number,
+            job.recipient.local,
+            job.recipient.domain,
+            dict(job.contact),
+            job.accepted_at,
+            job.message_id,
+            job.unsubscribe_url,
+        ]
+        for number, job in jobs
+    ]
+    return pack({"print": rows, "drop": drop})
+
+
+def unpack_job(row: Sequence[Any]) -> tuple[int, Job]:
+    """Return one job of `pack_batch`, with the number of its edition."""
+    number, local, domain, contact, accepted_at, message_id, url = row
+    job = Job(
+        recipient=Address(local, domain),
+        contact=contact,
+        accepted_at=Instant(accepted_at),
+        message_id=message_id,
+        unsubscribe_url=url,
+    )
+    return number, job
+
+
+# -- worker → daemon ---------------------------------------------------------------------------------------------
+
+
+def pack_results(results: Sequence[Result], *, is_last: bool) -> bytes:
+    """Return the frame of some results of a batch, in the order of its jobs."""
+    rows: list[list[Any]] = []
+    octets: list[bytes] = []
+    for result in results:
+        if isinstance(result, Failure):
+            rows.append([_UNUSABLE if result.is_of_edition else _FAILED, result.why])
+            continue
+        sheet, coverage = result.sheet, result.coverage
+        flags = [sheet.body_hash, sheet.is_8bit, sheet.needs_smtputf8]
+        rows.append([_SHEET, *flags, coverage.tags, len(sheet.data), len(coverage.header)])
+        octets += (sheet.data, coverage.header)
+    return pack({"printed": rows, "is_last": is_last}, octets)
+
+
+def unpack_results(frame: Frame) -> tuple[list[Result], bool]:
+    """Return the results, and whether the batch ends with them; raises `Garbled`."""
+    try:
+        rows, is_last = frame.head["printed"], bool(frame.head["is_last"])
+        sizes = [size for row in rows if row[0] == _SHEET for size in row[5:]]
+        pieces = iter(_cut(frame.octets, sizes))
+        return [_result(row, pieces) for row in rows], is_last
+    except (KeyError, IndexError, TypeError, ValueError) as cause:
+        raise Garbled("not results") from cause
+
+
+def _result(row: Sequence[Any], pieces: Iterator[bytes]) -> Result:
+    if row[0] != _SHEET:
+        return Failure(str(row[1]), row[0] == _UNUSABLE)
+    _, body_hash, is_8bit, needs_smtputf8, tags, _, _ = row  # exactly two sizes, so exactly two pieces
+    data, header = next(pieces), next(pieces)
+    sheet = Sheet(data=data, body_hash=str(body_hash), is_8bit=bool(is_8bit), needs_smtputf8=bool(needs_smtputf8))
+    return Printed(sheet, Coverage(str(tags), header))
+
+
+def _cut(octets: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """Return the pieces that were joined; ValueError if the sizes are not theirs."""
+    ends = [0]
+    for size in sizes:
+        if size < 0:
+            raise ValueError("a negative size")
+        ends.append(ends[-1] + size)
+    if ends[-1] != len(octets):
+        raise ValueError("the sizes are not those of the octets")
+    return [octets[start:end] for start, end in pairwise(ends)]
