@@ -40,7 +40,7 @@ class _Row:
     owner: int | None
     state: State
     marks: int
-    lane: int
+    stream: int
     priority: int
 
 
@@ -50,7 +50,6 @@ class _Group:
     def __init__(self, connection: Connection, ledger: Ledger) -> None:
         self.connection, self.ledger = connection, ledger
         self.rows: dict[int, _Row] = {}
-        self.streams: dict[int, int] = {}
         self.activated: list[int] = []
         self.settled: list[Values] = []
         self.marked: list[tuple[int, Mark]] = []
@@ -60,7 +59,7 @@ class _Group:
         for start in range(0, len(ordered), _PAGE):
             found = self.connection.execute(_OF_OPERATIONS, {"ids": ordered[start : start + _PAGE]})
             for row in found:
-                self.rows[row.id] = _Row(row.owner, STATE_OF[row.state], row.marks, row.lane, row.priority)
+                self.rows[row.id] = _Row(row.owner, STATE_OF[row.state], row.marks, row.stream, row.priority)
 
     def activate(self, one: Activate) -> bool:
         row = self.rows.get(one.delivery)
@@ -68,7 +67,7 @@ class _Group:
             return False
         row.state = State.ACTIVE
         self.activated.append(one.delivery)
-        self.ledger.move(self.streams[row.lane], row.priority, State.QUEUED, State.ACTIVE)
+        self.ledger.move(row.stream, row.priority, State.QUEUED, State.ACTIVE)
         return True
 
     def settle(self, one: Settle) -> bool:
@@ -77,17 +76,17 @@ class _Group:
             return False
         row.state, row.owner = one.to_state, None
         self.settled.append(_settled_row(one))
-        self.ledger.move(one.delivery.lane.stream, row.priority, one.from_state, one.to_state)
+        self.ledger.move(row.stream, row.priority, one.from_state, one.to_state)
         if one.is_in_doubt:
-            self._mark(one.delivery.id, row, one.delivery.lane.stream, Mark.IN_DOUBT)
+            self._mark(one.delivery.id, row, Mark.IN_DOUBT)
         self.ledger.record(one.events, delivery=one.delivery.id)
         return True
 
-    def _mark(self, delivery_id: int, row: _Row, stream: int, mark: Mark) -> None:
+    def _mark(self, delivery_id: int, row: _Row, mark: Mark) -> None:
         if not row.marks & mark:
             row.marks |= mark
             self.marked.append((delivery_id, mark))
-            self.ledger.mark(stream, row.priority, mark)
+            self.ledger.mark(row.stream, row.priority, mark)
 
     def record(self, one: Record) -> None:
         for event in one.events:
@@ -96,7 +95,7 @@ class _Group:
             if row is None or mark is None or event.delivery_id is None:
                 continue
             if mark is not Mark.LATE_BOUNCE or row.state is State.COMPLETED:
-                self._mark(event.delivery_id, row, self.streams[row.lane], mark)
+                self._mark(event.delivery_id, row, mark)
         self.ledger.record(one.events)
 
     def suspend(self, one: SuspendLane) -> None:
@@ -125,7 +124,6 @@ def apply_all(connection: Connection, operations: Sequence[Operation], ledger: L
     accepted = iter(accept_all(connection, accepts, ledger) if accepts else ())
     group = _Group(connection, ledger)
     group.load(_named(operations))
-    group.streams = _streams_of_lanes(group, operations)
     results: list[Result] = []
     for one in operations:
         match one:
@@ -165,20 +163,6 @@ def _named(operations: Sequence[Operation]) -> set[int]:
 
 def _marked_by(one: Record) -> set[int]:
     return {e.delivery_id for e in one.events if e.delivery_id is not None and e.type in MARK_OF_EVENT}
-
-
-def _streams_of_lanes(group: _Group, operations: Sequence[Operation]) -> dict[int, int]:
-    """Return the stream of each lane whose rows are moved by an operation that does not name it."""
-    ids: set[int] = {one.delivery for one in operations if isinstance(one, Activate)}
-    for one in operations:
-        if isinstance(one, Record):
-            ids |= _marked_by(one)
-    lanes = sorted({group.rows[one].lane for one in ids if one in group.rows})
-    found: dict[int, int] = {}
-    for start in range(0, len(lanes), _PAGE):
-        rows = group.connection.execute(_STREAMS, {"ids": lanes[start : start + _PAGE]})
-        found.update((row.id, row.stream) for row in rows)
-    return found
 
 
 def _write_suppressions(
@@ -222,12 +206,12 @@ def _settled_row(one: Settle) -> Values:
 
 
 _OF_OPERATIONS = (
-    select(delivery.c.id, delivery.c.owner, delivery.c.state, delivery.c.marks, delivery.c.lane, delivery.c.priority)
+    select(delivery.c.id, delivery.c.owner, delivery.c.state, delivery.c.marks, delivery.c.priority, lane.c.stream)
+    .join(lane, lane.c.id == delivery.c.lane)
     .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(delivery.c.id)
-    .with_for_update()
+    .with_for_update(of=delivery)
 )
 _ACTIVATE = (
     update(delivery).where(delivery.c.id.in_(bindparam("ids", expanding=True))).values(state=STATE[State.ACTIVE])
 )
-_STREAMS = select(lane.c.id, lane.c.stream).where(lane.c.id.in_(bindparam("ids", expanding=True)))
