@@ -126,6 +126,17 @@ async def test_a_cancelled_waiter_passes_its_turn_on() -> None:
     assert rig.order == ["second"]
 
 
+async def test_a_permit_handed_to_somebody_cancelled_in_the_same_moment_is_not_lost() -> None:
+    rig = Rig(ONE_AT_A_TIME)
+    permit = await rig.take()
+    first, second = await rig.start(rig.visit("first"), rig.visit("second"))
+    rig.gate.release(permit, Feedback.REACHED)
+    first.cancel()
+    await second
+    assert first.cancelled()
+    assert rig.order == ["second"]
+
+
 async def test_a_permit_released_on_one_domain_wakes_another_domain_of_the_same_site() -> None:
     rig = Rig(ONE_AT_A_TIME)
     permit = await rig.take(domain="a.example")

@@ -147,6 +147,7 @@ class DirectMx:
 
     async def close(self) -> None:
         """Say QUIT on every idle session."""
+        self._gate.close()
         await self._pool.close_all()
 
     def _source_of(self, lane: Lane) -> Source | None:
