@@ -36,6 +36,7 @@ from tierii_mta.queue.delivery import Priority
 BATCH = 25
 MAX_WAITING = 10_000
 _BATCHES = 2
+_FAILED_STARTS = 2  # in a row, before those who wait are told
 _DEATHS = 2
 _SIGNED_AT_ONCE = 8  # so that a batch does not wait for its last signature
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds until a worker that could not start is tried again
@@ -87,7 +88,7 @@ class PressPool:
         """Return one mail, signed with every key; see the port."""
         if self._is_closed:
             raise Unavailable("the press is closed", where=edition.campaign)
-        if self._pause is not None and not self._workers:
+        if self._pause is not None and self._is_down:
             raise Unavailable("no press worker can be started", where=edition.campaign, remedy="the log says why")
         if len(self._waiting) + len(self._urgent) >= MAX_WAITING:
             raise Unavailable(f"{MAX_WAITING} mails wait to be rendered", where=edition.campaign)
@@ -203,8 +204,13 @@ class PressPool:
         self._failures += 1
         _log.error("a press worker cannot start: %s; the next try comes in %g s", why, wait)
         self._pause = asyncio.get_running_loop().call_later(wait, self._resume)
-        if not self._workers:
+        if self._is_down:
             self._turn_away(f"no press worker can be started: {why}")
+
+    @property
+    def _is_down(self) -> bool:
+        """Whether starts keep failing and no worker is left; a single failure may be an accident, and is waited out."""
+        return self._failures >= _FAILED_STARTS and not self._workers
 
     def _resume(self) -> None:
         self._pause = None
