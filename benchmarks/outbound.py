@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,16 +45,17 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--messages", type=int, default=20_000)
     options.add_argument("--connections", type=int, default=20)
     options.add_argument("--domains", type=int, default=20)
+    options.add_argument("--peers", default="smtp-source,postfix", help="beside ours; `ours`: none, the quickest run")
     chosen = options.parse_args(arguments)
     if not _SINK or not _SOURCE:
         sys.stderr.write("smtp-sink and smtp-source are missing; apt-get install postfix\n")
         return 69
-    figures = asyncio.run(_measure(chosen.messages, chosen.connections, chosen.domains))
+    figures = asyncio.run(_measure(chosen.messages, chosen.connections, chosen.domains, chosen.peers.split(",")))
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")
     return 0
 
 
-async def _measure(messages: int, connections: int, domains: int) -> dict[str, object]:
+async def _measure(messages: int, connections: int, domains: int, peers: Sequence[str]) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="tierii-bench-") as name:
         folder = Path(name)
         async with DnsServer() as dns:
@@ -66,8 +67,8 @@ async def _measure(messages: int, connections: int, domains: int) -> dict[str, o
             sink = subprocess.Popen([str(_SINK), *user, f"127.0.0.1:{port}", "1024"])
             try:
                 await asyncio.sleep(0.5)
-                source = _source(port, messages, connections)
-                relay = _relay(folder / "postfix", port, messages, connections)
+                source = _source(port, messages, connections) if "smtp-source" in peers else None
+                relay = _relay(folder / "postfix", port, messages, connections) if "postfix" in peers else None
                 config = _settings(folder, dns.address, port, connections)
                 campaign = _campaign(folder, messages, domains)
                 ours = await _ours(folder, config, campaign, messages)
