@@ -15,6 +15,7 @@ import structlog
 from tierii_mta import shipped, yaml12
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.daemon.settings import Settings
+from tierii_mta.outbound.connection import Timeouts
 from tierii_mta.outbound.content import ContentSource, Prepared
 from tierii_mta.outbound.security import TlsContexts
 from tierii_mta.outbound.shaping import Shaping
@@ -106,6 +107,7 @@ def _direct_mx(settings: Settings) -> DirectMxSettings:
         own_addresses=frozenset(configured | machine_addresses()),
         allow_loopback=settings.outbound.allow_loopback,
         port=settings.outbound.port,
+        timeouts=Timeouts(**dict(settings.outbound.timeouts)),
     )
 
 

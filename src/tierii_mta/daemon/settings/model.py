@@ -138,6 +138,18 @@ class InDoubtSettings(Section):
     wait: Duration = key(timedelta(minutes=30), "how long before it is resent")
 
 
+class TimeoutSettings(Section):
+    connect: Wait = key(timedelta(seconds=30), "to reach an address; 10 s at most while the host has others")
+    greeting: Wait = key(timedelta(seconds=60), "for the greeting")
+    ehlo: Wait = key(timedelta(minutes=5), "for the answer to EHLO or HELO")
+    starttls: Wait = key(timedelta(seconds=60), "for the answer to STARTTLS and, again, for the handshake")
+    mail: Wait = key(timedelta(minutes=5), "for the answer to MAIL")
+    rcpt: Wait = key(timedelta(minutes=5), "for the answer to RCPT")
+    data: Wait = key(timedelta(minutes=2), "for the answer to DATA")
+    body: Wait = key(timedelta(minutes=3), "without a piece of the message going out")
+    dot: Wait = key(timedelta(minutes=10), "for the answer to the final dot; past it the message is in doubt")
+
+
 class TransportChoice(Section):
     use: str = key(DIRECT_MX, "direct-mx, or the name of one of `transports`")
     fallback: tuple[str, ...] = key((), "transports to try when `use` cannot be used", later=True)
@@ -156,6 +168,9 @@ class OutboundSettings(Section):
     retry: RetrySettings = key(RetrySettings(), "when deferred mail is tried again")
     in_doubt: InDoubtSettings = key(
         InDoubtSettings(), "the final dot was written and no final reply came (RFC 1047): resend or complete"
+    )
+    timeouts: TimeoutSettings = key(
+        TimeoutSettings(), "how long a host may take for each step of a session (RFC 5321 section 4.5.3.2)"
     )
     transport: TransportChoice = key(TransportChoice(), "the way out")
     shaping: File | None = key(
