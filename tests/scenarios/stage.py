@@ -8,7 +8,7 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from tierii_mta.authentication import dkim as ours
 from tierii_mta.rehearsal.personality import Personality
 from tierii_mta.rehearsal.sink import Sink
 
-PROGRAM = [sys.executable, "-m", "tierii_mta.cli.main"]
+PROGRAM = (sys.executable, "-m", "tierii_mta.cli.main")
 SENDER_DOMAIN = "news.example"
 
 
@@ -138,11 +138,11 @@ class Stage:
             assert done.code == code, f"{arguments}: exit {done.code}\n{done.out}\n{done.err}\n{self.daemon_log()}"
         return done
 
-    async def start_daemon(self) -> None:
-        """Start `serve` and wait until it answers."""
+    async def start_daemon(self, program: Sequence[str] = PROGRAM) -> None:
+        """Start `serve` and wait until it answers; a control of a test names a sabotaged program instead of ours."""
         log = (self.folder / "daemon.log").open("ab")
         self.daemon = await asyncio.create_subprocess_exec(
-            *PROGRAM, "--config", str(self.config), "serve", stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
+            *program, "--config", str(self.config), "serve", stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
         )
         log.close()
         for _ in range(300):
