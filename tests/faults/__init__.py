@@ -1,0 +1,1 @@
+"""What must hold when processes are killed, power fails, disks break and peers lie; each test has a control."""
