@@ -25,7 +25,7 @@ from tierii_mta.queue.store import Accept, CommitFailed, Operation, QueueStore, 
 
 GROUP_ROWS = 1_000
 _MAX_GATHER_S = 0.005
-_FIRST_PROBE_S, _LAST_PROBE_S = 1.0, 30.0
+_FIRST_PROBE_S, _LAST_PROBE_S = 1.0, 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class Committer:
         self._arrival = Alarm(clock)
         self._well = asyncio.Event()
         self._well.set()
+        self._sickness: Unavailable | None = None
         self._is_closed = False
         self.commits = 0
         self.rows = 0
@@ -70,6 +71,11 @@ class Committer:
     def is_sick(self) -> bool:
         """Whether the store failed a COMMIT and has not recovered: accept nothing, send nothing."""
         return not self._well.is_set()
+
+    @property
+    def sickness(self) -> Unavailable | None:
+        """What the store failed of, while it is sick."""
+        return self._sickness if self.is_sick else None
 
     @property
     def is_closed(self) -> bool:
@@ -89,9 +95,7 @@ class Committer:
     def enqueue(self, operation: Operation) -> asyncio.Future[Result]:
         """Put an operation in the queue and return its answer to come. Raises `Unavailable` as `submit` does."""
         if self.is_sick:
-            raise Unavailable(
-                "the database does not take commits now", remedy="see the log; it is probed until it does"
-            )
+            raise _not_now(self._sickness)
         if self._is_closed:
             raise Unavailable("the queue is being closed")
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -186,8 +190,9 @@ class Committer:
     def _fall_sick(self, group: list[_Member], failure: Unavailable) -> None:
         _log.error("the database does not take commits, intake and delivery stop: %s", failure)
         self._well.clear()
+        self._sickness = failure
         _refuse(group, failure)
-        self._refuse_waiting(Unavailable("the database does not take commits now"))
+        self._refuse_waiting(_not_now(failure))
         if self._on_sick is not None:
             self._on_sick(failure)
 
@@ -216,6 +221,11 @@ def _refuse(members: "deque[_Member] | list[_Member]", failure: Exception) -> No
     for member in members:
         if not member.answer.done():
             member.answer.set_exception(failure)
+
+
+def _not_now(sickness: Unavailable | None) -> Unavailable:
+    why = f": {sickness.what}" if sickness is not None else ""
+    return Unavailable(f"the database does not take commits now{why}", remedy="it is probed until it does")
 
 
 def _rows(operation: Operation) -> int:

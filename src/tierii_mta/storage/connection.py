@@ -26,7 +26,8 @@ class Connections(ABC):
     async def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(connection, ...)` in one transaction that writes, and commit it durably.
 
-        Raises `StatementFailed` or `CommitFailed`; any exception of `work` itself rolls back and passes through.
+        Raises `StatementFailed`, `CommitFailed`, or `Unavailable` if it could not begin; any exception of `work` itself
+        rolls back and passes through.
         """
         return await self._to_its_end(self._write(lambda connection: work(connection, *args, **kwargs)))
 

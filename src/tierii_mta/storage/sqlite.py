@@ -19,6 +19,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
+from tierii_mta.errors import Unavailable
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.failures import VALUE_ERRORS, commit_failure, read_failure, statement_failure
 from tierii_mta.storage.locks import WriteLock
@@ -90,9 +91,23 @@ class SqliteConnections(Connections):
                 transaction.commit()
             except SQLAlchemyError as cause:
                 _abandon(connection)
+                self._bury()
                 raise commit_failure(cause, self.where) from cause
             self._checkpoint_when_long()
         return result
+
+    def _bury(self) -> None:
+        """Overwrite what a failed COMMIT left in the WAL, so that nobody finds it there who was told it failed.
+
+        If the fsync was what failed, its frames lie there complete, and the recovery after a crash would take them for
+        committed. This writes page 1 over the first of them, as it is; their checksums build on one another, so that
+        none of the others counts any more. Whether this one's own fsync succeeds does not matter for that.
+        """
+        try:
+            (version,) = self._driver().execute("PRAGMA user_version").fetchone()
+            self._driver().execute(f"PRAGMA user_version={version}")
+        except sqlite3.Error as error:
+            _log.warning("after a failed COMMIT the WAL of %s was overwritten or could not be: %s", self.where, error)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
         return await self._in(self._reader_threads, self._read_whole, work)
@@ -163,12 +178,15 @@ class SqliteConnections(Connections):
         self._writer_thread.shutdown()
 
     def _close_all(self) -> None:
-        with self._lock.held():  # the last connection to close checkpoints
-            self._reading.dispose()
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
-            self._writing.dispose()
+        try:
+            with self._lock.held():  # the last connection to close checkpoints
+                self._reading.dispose()
+                if self._writer is not None:
+                    self._writer.close()
+                    self._writer = None
+                self._writing.dispose()
+        except Unavailable as failure:  # the end of the process closes what is left, without a checkpoint
+            _log.warning("the database is left open: %s", failure)
         self._lock.close()
 
 
