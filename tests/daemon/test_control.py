@@ -7,6 +7,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,21 @@ async def test_a_deep_folder_is_no_obstacle(tmp_path: Path) -> None:
     async with serving(folder / "control.sock"):
         assert await ControlClient(folder / "control.sock").ask("ping", say=1) == {"pong": 1}
     assert not list(folder.iterdir())
+
+
+async def test_a_socket_that_was_removed_is_made_anew_and_never_over_another_ones(tmp_path: Path) -> None:
+    path, clock = tmp_path / "control.sock", ManualClock()
+    async with ControlServer(path, VERBS, clock):
+        path.unlink()
+        with pytest.raises(Unavailable):
+            await ControlClient(path).ask("ping")
+        while not path.exists():
+            clock.advance(timedelta(seconds=1))
+            await asyncio.sleep(0)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert await ControlClient(path).ask("ping", say=1) == {"pong": 1}
+        path.unlink()
+        path.write_text("another's")
+        clock.advance(timedelta(minutes=1))
+        await asyncio.sleep(0)
+    assert path.read_text() == "another's"

@@ -32,6 +32,7 @@ MAX_REQUEST_BYTES = 1 << 16
 MAX_REPLY_BYTES = 1 << 23  # a line of a reply; metrics of a big installation are the longest
 MAX_CONNECTIONS = 64
 _LINGER_BYTES = 1 << 20
+_LOOK_EVERY_S = 5.0  # whether the socket still has its name
 _PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _MAX_ADDRESS = 107  # sun_path, without the final NUL
 
@@ -70,6 +71,7 @@ class ControlServer:
     ) -> None:
         self._path, self._handlers, self._clock, self._patience = path, handlers, clock, patience
         self._server: asyncio.Server | None = None
+        self._keeper: asyncio.Task[None] | None = None
         self._inode = 0
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -83,12 +85,16 @@ class ControlServer:
     async def open(self) -> None:
         """Listen; a socket nobody listens on any more is replaced. Raises `Unavailable` if another daemon answers."""
         await asyncio.to_thread(self._claim_name)
-        self._server = await asyncio.start_unix_server(self._accept, sock=self._bind(), limit=MAX_REQUEST_BYTES)
+        self._server = await self._listen()
+        self._keeper = asyncio.create_task(self._keep_name())
 
     async def close(self) -> None:
         """Stop listening, end open requests and remove the socket, unless it is another's by now."""
         if self._server is None:
             return
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
         self._server.close()
         for connection in tuple(self._connections):
             connection.cancel()
@@ -98,6 +104,24 @@ class ControlServer:
         with contextlib.suppress(FileNotFoundError):
             if self._path.lstat().st_ino == self._inode:
                 self._path.unlink()
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_unix_server(self._accept, sock=self._bind(), limit=MAX_REQUEST_BYTES)
+
+    async def _keep_name(self) -> None:
+        """Make the socket anew when somebody has removed it: without its name nobody reaches this daemon."""
+        while True:
+            await self._clock.sleep(_LOOK_EVERY_S)
+            if self._server is None or os.path.lexists(self._path):
+                continue
+            try:
+                renewed = await self._listen()
+            except OSError as failure:
+                structlog.get_logger().warning("control.unnamed", path=str(self._path), error=str(failure))
+                continue
+            self._server.close()
+            self._server = renewed
+            structlog.get_logger().warning("control.renewed", path=str(self._path))
 
     def _claim_name(self) -> None:
         with contextlib.suppress(FileNotFoundError):
