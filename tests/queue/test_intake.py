@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from tests.queue.plant import CODEC, SCHEDULE, addresses, committing, open_database, plant
 from tests.support.clock import ManualClock
 from tierii_mta.clock import later
-from tierii_mta.errors import Unavailable
+from tierii_mta.errors import ExitCode, Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.queue.delivery import State
 from tierii_mta.queue.intake import PART_BYTES, Intake, Submission, split_content
+from tierii_mta.queue.reserve import NoRoom, Reserve
 from tierii_mta.queue.store import CommitFailed
 
 
@@ -96,3 +97,28 @@ def test_parts_hold_the_message_whatever_pieces_it_came_in(pieces: list[bytes]) 
     assert all(len(part) == PART_BYTES for part in parts[:-1])
     assert all(0 < len(part) <= PART_BYTES for part in parts)
     assert parts == list(split_content(b"".join(pieces)))
+
+
+async def test_the_reserve_is_kept_free_of_new_mail_and_says_452(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = await open_database(tmp_path, clock)
+    free = Reserve(folder=tmp_path, size_bytes=0).free_bytes()
+    async with committing(database, clock) as committer:
+        for size_bytes, is_open in ((0, True), (free // 2, True), (free * 2, False)):
+            reserve = Reserve(folder=tmp_path, size_bytes=size_bytes)
+            intake = Intake(committer=committer, codec=CODEC, schedule=SCHEDULE, clock=clock, reserve=reserve)
+            if is_open:
+                await intake.accept(submission())
+                continue
+            with pytest.raises(NoRoom, match=r"4\.3\.1 nothing is accepted") as refused:
+                await intake.accept(submission())
+            assert str(refused.value.reply).startswith("452 4.3.1 ")
+            assert refused.value.exit_code == ExitCode.TEMPORARY
+    totals = await database.queue.totals()
+    assert sum(totals.values()) == 4
+    await database.close()
+
+
+def test_a_file_system_that_does_not_answer_is_a_temporary_error(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="does not answer"):
+        Reserve(folder=tmp_path / "gone", size_bytes=1).check()

@@ -32,6 +32,7 @@ from tierii_mta.errors import CheckFailed, ConfigurationError, Conflict, NotFoun
 from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.quantities import parse_share
+from tierii_mta.queue.reserve import Reserve
 
 _LOADABLE = frozenset({CampaignState.DRAFT, CampaignState.FAILED})
 _FINAL = frozenset({CampaignState.COMPLETED, CampaignState.CANCELLED})
@@ -46,25 +47,29 @@ async def enqueue(
     sender: Sender,
     clock: Clock,
     suppression: SuppressionList | None = None,
+    reserve: Reserve | None = None,
     options: Options | None = None,
     progress: ShowProgress | None = None,
 ) -> Summary:
     """Check the campaign, then accept its contacts; the order stands in the module. Idempotent.
 
     Raises `CheckFailed` (3: file, template or contacts), `TooManyRejects` (4), `Refused` (5: From is not ours),
-    `NotFound` (6: `only` is nobody), `Conflict` (7: the id has other content, or is final). `suppression` lets a dry
-    run count the suppressed; a real run leaves that to the store.
+    `NotFound` (6: `only` is nobody), `Conflict` (7: the id has other content, or is final), `Unavailable` (75: `NoRoom`
+    on the disk, among others; the same call goes on later). `suppression` lets a dry run count the suppressed; a real
+    run leaves that to the store.
     """
     run = _Run(campaign, store, sender, options or Options(), progress or _show_nothing)
     started = clock.monotonic()
     prepared = await run.prepare(clock)
     summary = Summary(campaign=campaign.id, notices=prepared.notices, rejects_file=prepared.rejects_file)
-    loader = Loader(campaign.specification, store, codec, clock, summary)
+    loader = Loader(campaign.specification, store, codec, clock, summary, reserve=reserve)
     selection, verdicts = prepared.selection, prepared.audience.verdicts()
     if run.options.dry_run:
         await loader.count(verdicts, selection, suppression=suppression)
         summary.elapsed_s = clock.monotonic() - started
         return summary
+    if reserve is not None:
+        reserve.check()
     opened = await store.open_draft(prepared.draft, reopen=run.options.reopen)
     total = prepared.survey.rows
     await loader.load(opened, verdicts, selection, lifetime=sender.lifetime, show=run.show, total=total)

@@ -18,6 +18,7 @@ from tierii_mta.consent.suppression import SuppressionList
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import TokenCodec
+from tierii_mta.queue.reserve import Reserve
 
 BATCH = 1000
 
@@ -38,10 +39,17 @@ class Loader:
     """Adds contacts to one campaign and counts what becomes of them in `summary`."""
 
     def __init__(
-        self, specification: Specification, store: CampaignStore, codec: TokenCodec, clock: Clock, summary: Summary
+        self,
+        specification: Specification,
+        store: CampaignStore,
+        codec: TokenCodec,
+        clock: Clock,
+        summary: Summary,
+        *,
+        reserve: Reserve | None = None,
     ) -> None:
         self._specification, self._store, self._codec, self._clock = specification, store, codec, clock
-        self._summary = summary
+        self._summary, self._reserve = summary, reserve
 
     async def load(
         self,
@@ -53,7 +61,7 @@ class Loader:
         show: ShowProgress,
         total: int,
     ) -> None:
-        """Accept contacts, at most 1,000 a commit, until the limit or the end."""
+        """Accept contacts, at most 1,000 a commit, until the limit or the end; `NoRoom` before the disk is full."""
         batch: list[Contact] = []
         for verdict in verdicts:
             if self._set_aside(verdict, selection) or not isinstance(verdict, Contact):
@@ -108,6 +116,8 @@ class Loader:
         return BATCH if selection.limit is None else min(BATCH, selection.limit - self._summary.accepted)
 
     async def _commit(self, opened: CampaignRecord, batch: list[Contact], lifetime: timedelta) -> None:
+        if self._reserve is not None:
+            self._reserve.check()
         rows: dict[PersonKey, NewRecipient] = {}
         for contact in batch:
             key = self._codec.person_key(contact.address)

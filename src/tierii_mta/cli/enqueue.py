@@ -74,6 +74,7 @@ async def accept(
             sender=installation.sender,
             clock=installation.clock,
             suppression=installation.suppression,
+            reserve=installation.reserve,
             options=options,
             progress=show,
         )

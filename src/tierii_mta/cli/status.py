@@ -137,6 +137,9 @@ async def _show_queue(call: Invocation, installation: Installation) -> None:
 
 def _print_queue(call: Invocation, installation: Installation, summary: Mapping[str, Any], campaigns: Any) -> None:
     call.output.record({}, f"daemon: {summary['daemon']}")
+    for part, good in (("store", "well"), ("intake", "open")):
+        if summary.get(part, good) != good:
+            call.output.record({}, f"{part}: {summary[part]}: {summary.get(part + '_reason', 'unknown')}")
     rows = [(state, *(by.get(name, 0) for name in ("high", "normal", "low"))) for state, by in summary["queue"].items()]
     if rows:
         call.output.columns(("queue", "high", "normal", "low"), rows)

@@ -164,6 +164,8 @@ async def _run(daemon: _Daemon, roles: frozenset[str], on_ready: Callable[[], No
         supervisor.add(Service("queue", lambda stop: _run_queue(daemon, stop, drain), stops=0))
         supervisor.add(Service("janitor", _until_stopped(daemon.janitor.run), stops=1))
     supervisor.add(Service("lag", _until_stopped(lambda: watch_loop_lag(daemon.metrics, installation.clock)), stops=1))
+    room = _until_stopped(lambda: daemon.observer.watch_room(installation.reserve))
+    supervisor.add(Service("room", room, stops=1))
     supervisor.add(Service("control", lambda stop: _run_control(control, stop), stops=1))
     if web is not None:
         supervisor.add(Service("web", web.run, stops=1))

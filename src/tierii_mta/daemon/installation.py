@@ -23,6 +23,7 @@ from tierii_mta.errors import ConfigurationError
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.intake import Intake, Submission
+from tierii_mta.queue.reserve import Reserve
 from tierii_mta.queue.schedule import RetrySchedule
 from tierii_mta.queue.store import Accepted, QueueStore
 from tierii_mta.storage.database import Database
@@ -51,6 +52,13 @@ class Installation:
         retry = self.settings.outbound.retry
         return RetrySchedule(intervals=tuple(retry.intervals), lifetime=retry.lifetime)
 
+    @property
+    def reserve(self) -> Reserve:
+        """What is kept free of new mail; nothing where the database is on a server with disks of its own."""
+        settings = self.settings
+        size = settings.storage.reserve if settings.database == "sqlite" else 0
+        return Reserve(folder=Path(settings.data_dir), size_bytes=size)
+
     @cached_property
     def sender(self) -> Sender:
         """What we send as; reads every DKIM key, so it raises `ConfigurationError` where one is missing or wrong."""
@@ -74,7 +82,9 @@ class Installation:
     async def accept(self, submission: Submission) -> Accepted:
         """Keep one message durably from a process that runs no queue; the daemon learns of it by a change row."""
         committer = Committer(self.queue, self.clock)
-        intake = Intake(committer=committer, codec=self.codec, schedule=self.schedule, clock=self.clock)
+        intake = Intake(
+            committer=committer, codec=self.codec, schedule=self.schedule, clock=self.clock, reserve=self.reserve
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(committer.run())
             try:

@@ -49,6 +49,8 @@ COMMITS = Metric("tierii_commits_total", "counter", "Group commits by result", (
 COMMIT_SECONDS = Metric("tierii_commit_seconds", "histogram", "Length of a group commit", (), _SHORT)
 GROUP_SIZE = Metric("tierii_commit_group_size", "histogram", "Operations in a group commit", (), _COUNTS)
 STORE_SICK = Metric("tierii_store_sick", "gauge", "1 while a failed COMMIT keeps intake and delivery closed")
+DISK_FREE = Metric("tierii_disk_free_bytes", "gauge", "Free space below data_dir; see storage.reserve")
+INTAKE_OPEN = Metric("tierii_intake_open", "gauge", "0 while so little space is free that new mail is refused (452)")
 LOOP_LAG = Metric("tierii_event_loop_lag_seconds", "histogram", "How late the event loop wakes", (), _SHORT)
 SUSPENSIONS = Metric(
     "tierii_lane_suspensions_total", "counter", "Lanes closed because a destination refuses us", ("provider",)
@@ -71,6 +73,8 @@ TABLE: Sequence[Metric] = (
     COMMIT_SECONDS,
     GROUP_SIZE,
     STORE_SICK,
+    DISK_FREE,
+    INTAKE_OPEN,
     LOOP_LAG,
     SUSPENSIONS,
     SUPPRESSIONS,

@@ -12,6 +12,8 @@ from tierii_mta.clock import Clock
 from tierii_mta.daemon.metrics import (
     ATTEMPT_SECONDS,
     DELIVERIES,
+    DISK_FREE,
+    INTAKE_OPEN,
     REPLY_CLASSES,
     STORE_SICK,
     SUPPRESSIONS,
@@ -21,8 +23,10 @@ from tierii_mta.daemon.metrics import (
 from tierii_mta.errors import Unavailable
 from tierii_mta.queue.delivery import Attempt, Deferred, Delivery, Outcome, Returned
 from tierii_mta.queue.hand import Ending
+from tierii_mta.queue.reserve import NoRoom, Reserve
 
 _RATE_WINDOW_S = 10
+_ROOM_EVERY_S = 5.0
 
 
 class Observer:
@@ -62,6 +66,24 @@ class Observer:
         """The store has recovered."""
         self._metrics.set(STORE_SICK, 0)
         self._log.info("store.well")
+
+    async def watch_room(self, reserve: Reserve) -> None:
+        """Follow the free space until cancelled; say it once when intake closes, and once when it opens."""
+        was_open = True
+        while True:
+            try:
+                self._metrics.set(DISK_FREE, reserve.free_bytes())
+                reserve.check()
+                is_open, why = True, ""
+            except Unavailable as failure:
+                is_open, why = not isinstance(failure, NoRoom) and was_open, str(failure)
+            self._metrics.set(INTAKE_OPEN, is_open)
+            if was_open and not is_open:
+                self._log.error("intake.closed", error=why)
+            elif is_open and not was_open:
+                self._log.info("intake.open")
+            was_open = is_open
+            await self._clock.sleep(_ROOM_EVERY_S)
 
     def send_rate(self) -> float:
         """Return attempts finished per second, over the last ten full seconds."""

@@ -15,7 +15,7 @@ from tierii_mta.daemon.installation import Installation
 from tierii_mta.daemon.metrics import IN_HAND, LANES, OLDEST_ELIGIBLE, QUEUE, Metrics
 from tierii_mta.daemon.observation import Observer
 from tierii_mta.daemon.way_out import WayOut
-from tierii_mta.errors import UsageError
+from tierii_mta.errors import Unavailable, UsageError
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.lane_report import LaneRow, report_lanes
 from tierii_mta.queue.lanes import LaneDirectory
@@ -56,13 +56,18 @@ class Verbs:
         }
 
     async def _ping(self, _: Mapping[str, Any]) -> Answer:
-        return {"ready": not self._committer.is_sick, "pid": os.getpid(), "in_hand": len(self._manager.hand)}
+        return {
+            "ready": not self._committer.is_sick,
+            "pid": os.getpid(),
+            "in_hand": len(self._manager.hand),
+            **self._health(),
+        }
 
     async def _status(self, _: Mapping[str, Any]) -> Answer:
         report = report_lanes(self._directory, now=self._clock.now(), limit=_OLDEST_LANES)
         return {
             "pid": os.getpid(),
-            "store": "sick" if self._committer.is_sick else "well",
+            **self._health(),
             "in_hand": len(self._manager.hand),
             "sessions": self._way_out.idle_sessions,
             "send_rate_per_s": self._observer.send_rate(),
@@ -74,6 +79,23 @@ class Verbs:
             ],
         }
 
+    def _health(self) -> dict[str, str]:
+        """Return whether the store takes commits and whether new mail is taken, each with the reason if not."""
+        health = {"store": "well", "intake": "open"}
+        if sickness := self._committer.sickness:
+            health = {
+                "store": "sick",
+                "store_reason": str(sickness),
+                "intake": "closed",
+                "intake_reason": sickness.what,
+            }
+        else:
+            try:
+                self._installation.reserve.check()
+            except Unavailable as failure:
+                health |= {"intake": "closed", "intake_reason": str(failure)}
+        return health
+
     async def _show_metrics(self, _: Mapping[str, Any]) -> Answer:
         report = report_lanes(self._directory, now=self._clock.now(), limit=0)
         self._metrics.set(IN_HAND, len(self._manager.hand))
@@ -81,7 +103,10 @@ class Verbs:
         self._metrics.replace(
             OLDEST_ELIGIBLE, {(priority.name.lower(),): age for priority, age in report.oldest_eligible_s.items()}
         )
-        totals = await self._installation.queue.totals()
+        try:
+            totals = await self._installation.queue.totals()
+        except Unavailable:  # the metrics that say so are needed now more than ever
+            totals = {}
         self._metrics.replace(
             QUEUE, {(str(state), priority.name.lower()): float(n) for (state, priority), n in totals.items()}
         )

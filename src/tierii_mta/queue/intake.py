@@ -15,6 +15,7 @@ from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Priority
+from tierii_mta.queue.reserve import Reserve
 from tierii_mta.queue.schedule import RetrySchedule
 from tierii_mta.queue.store import Accept, Accepted, LaneLoad, NewDelivery
 
@@ -45,20 +46,26 @@ class Intake:
         codec: TokenCodec,
         schedule: RetrySchedule,
         clock: Clock,
+        reserve: Reserve | None = None,
         on_accepted: Callable[[Sequence[LaneLoad]], None] | None = None,
     ) -> None:
-        """`on_accepted` tells the queue manager of this process, if it has one, what became claimable."""
+        """`reserve` is kept free of new mail. `on_accepted` tells the queue manager of this process, if it has one,
+        what became claimable.
+        """
         self._committer, self._codec, self._schedule, self._clock = committer, codec, schedule, clock
-        self._on_accepted = on_accepted
+        self._reserve, self._on_accepted = reserve, on_accepted
 
     async def accept(self, submission: Submission) -> Accepted:
         """Keep the message durably and return its deliveries, in the order of the recipients' first mention.
 
         A repeated idempotency key answers with the first message, `is_repeat`. Raises `Unavailable` (the sender keeps
-        the message and may try again), `StatementFailed`, or ValueError for a message without recipients.
+        the message and may try again; `NoRoom` is one that says why, 452), `StatementFailed`, or ValueError for a
+        message without recipients.
         """
         if not submission.recipients:
             raise ValueError("a message needs a recipient")
+        if self._reserve is not None:
+            self._reserve.check()
         result = await self._committer.submit(self._operation(submission, self._clock.now()))
         if not isinstance(result, Accepted):
             raise TypeError(f"the store answered an Accept with {result!r}")

@@ -221,6 +221,15 @@ class WebSettings(Section):
         return self.public_url or f"http://{self.public_listen or self.listen}"
 
 
+class StorageSettings(Section):
+    reserve: Size = key(
+        500_000_000,
+        "with less free space below data_dir nothing is accepted (452 4.3.1, exit 75) and delivery goes on; "
+        "0 = accept until the disk is full. PostgreSQL looks after its own disk",
+        example="reserve: 500MB",
+    )
+
+
 class RetentionSettings(Section):
     events: Wait = key(timedelta(days=90), "how long events are kept")
     deliveries: Wait = key(timedelta(days=400), "how long final deliveries are kept")
@@ -294,6 +303,7 @@ transports:
         later=True,
     )
     web: WebSettings = key(WebSettings(), "the web child process")
+    storage: StorageSettings = key(StorageSettings(), "where it is kept")
     retention: RetentionSettings = key(RetentionSettings(), "how long rows are kept")
     compliance: ComplianceSettings = key(ComplianceSettings(), "rules of mass mail")
     notify: tuple[NotifySettings, ...] = key(
