@@ -5,10 +5,11 @@ Every MX has a loopback address of its own and all share one port, because the d
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,10 +120,16 @@ class Stage:
         }
         return self.write(f"{name}.yaml", yaml.safe_dump(specification, allow_unicode=True, sort_keys=False))
 
-    async def run(self, *arguments: str | Path, code: int | None = 0) -> Done:
-        """Run a command of ours and check its exit code (None: any)."""
+    async def run(
+        self,
+        *arguments: str | Path,
+        code: int | None = 0,
+        program: Sequence[str] = PROGRAM,
+        environ: Mapping[str, str] | None = None,
+    ) -> Done:
+        """Run a command of ours and check its exit code (None: any); `environ` adds to our own environment."""
         process = await asyncio.create_subprocess_exec(
-            *PROGRAM,
+            *program,
             "--config",
             str(self.config),
             *map(str, arguments),
@@ -130,6 +137,7 @@ class Stage:
             stderr=asyncio.subprocess.PIPE,
             stdin=asyncio.subprocess.DEVNULL,
             cwd=self.folder,
+            env={**os.environ, **(environ or {})},
         )
         out, err = await process.communicate()
         done = Done(process.returncode or 0, out.decode(), err.decode())
@@ -138,11 +146,20 @@ class Stage:
             assert done.code == code, f"{arguments}: exit {done.code}\n{done.out}\n{done.err}\n{self.daemon_log()}"
         return done
 
-    async def start_daemon(self, program: Sequence[str] = PROGRAM) -> None:
+    async def start_daemon(
+        self, program: Sequence[str] = PROGRAM, environ: Mapping[str, str] | None = None
+    ) -> None:
         """Start `serve` and wait until it answers; a control of a test names a sabotaged program instead of ours."""
         log = (self.folder / "daemon.log").open("ab")
         self.daemon = await asyncio.create_subprocess_exec(
-            *program, "--config", str(self.config), "serve", stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
+            *program,
+            "--config",
+            str(self.config),
+            "serve",
+            stdout=log,
+            stderr=log,
+            stdin=asyncio.subprocess.DEVNULL,
+            env={**os.environ, **(environ or {})},
         )
         log.close()
         for _ in range(300):
