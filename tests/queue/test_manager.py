@@ -20,6 +20,7 @@ from tests.queue.plant import (
     plant,
 )
 from tests.queue.values import attempt
+from tests.support.clock import ManualClock
 from tierii_mta.clock import Instant, later, rfc3339
 from tierii_mta.mail.address import Address
 from tierii_mta.queue.delivery import (
@@ -33,6 +34,7 @@ from tierii_mta.queue.delivery import (
     Returned,
     State,
 )
+from tierii_mta.queue.hand import Ending
 from tierii_mta.queue.intake import Intake, Submission
 from tierii_mta.queue.manager import ManagerLimits
 from tierii_mta.queue.store import CommitFailed, Operation, Result, Settle, SuspendLane
@@ -233,13 +235,80 @@ async def test_a_fault_of_the_port_is_logged_and_the_mail_tried_again(
     async with plant(tmp_path, Script(acts={"one.example": broken})) as queue:
         await queue.accept("ann@one.example")
         await queue.ended(1)
-        assert queue.manager.hand.crashes == 1
+        assert queue.manager.hand.faults.count == 1
         assert "broke off" in caplog.text
         assert await queue.states("ann@one.example") == [State.RETRY]
         doubts = await queue.events("email.in_doubt")
         assert [event.data["cause"] for event in doubts] == (["crash"] if is_active else [])
         await queue.until(lambda: len(queue.endings) == 2, step=timedelta(seconds=5))
         assert await queue.states("ann@one.example") == [State.COMPLETED]
+
+
+@pytest.mark.parametrize("is_active", [False, True])
+async def test_the_third_fault_of_ours_sets_a_delivery_aside_and_the_others_go_on(
+    tmp_path: Path, is_active: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(delivery: Delivery, activate: Activate) -> Outcome:
+        if delivery.recipient != "p1@one.example":
+            return await deliver_it(delivery, activate)
+        if is_active:
+            await activate()
+        raise KeyError("a fault of ours")
+
+    async with plant(tmp_path, Script(acts={"one.example": broken})) as queue:
+        await queue.accept(*addresses(5))
+        await queue.until(lambda: len(queue.endings) == 7, step=timedelta(seconds=5))
+        assert await queue.states(*addresses(3)) == [State.COMPLETED, State.FAILED, State.COMPLETED]
+        (failed,) = await queue.events("email.failed")
+        assert (failed.data["class"], failed.data["reason"], failed.data["attempt"]) == ("error", "error", 3)
+        assert [one.outcome for one in queue.endings if isinstance(one.outcome, Failed)]
+        assert caplog.text.count("Traceback") <= 2, "once per kind"
+
+
+async def test_an_outcome_that_cannot_be_written_is_that_deliverys_fault_alone(tmp_path: Path) -> None:
+    async def unwritable(delivery: Delivery, activate: Activate) -> Outcome:
+        if delivery.recipient == "p1@one.example":
+            return Deferred(attempt=None)  # type: ignore[arg-type]  # a bug of the port
+        return await deliver_it(delivery, activate)
+
+    async with plant(tmp_path, Script(acts={"one.example": unwritable})) as queue:
+        await queue.accept(*addresses(3))
+        await queue.ended(3)
+        assert await queue.states(*addresses(3)) == [State.COMPLETED, State.RETRY, State.COMPLETED]
+
+
+async def test_an_observer_that_fails_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with plant(tmp_path) as queue:
+        seen: list[Ending] = []
+
+        def fail_once(ending: Ending) -> None:
+            seen.append(ending)
+            if len(seen) == 1:
+                raise KeyError("a fault of the observer")
+
+        queue.manager._observe = fail_once
+        await queue.accept(*addresses(3))
+        await queue.until(lambda: len(seen) == 3)
+        assert await queue.states(*addresses(3)) == [State.COMPLETED] * 3
+        assert "could not be ended" in caplog.text
+
+
+async def test_suspects_of_two_deaths_are_tried_one_by_one_before_anything_else(tmp_path: Path) -> None:
+    clock = ManualClock()
+    for death in range(2):
+        gate = Gate(active=True)
+        async with plant(tmp_path, Script(acts={"one.example": gate}), clock=clock) as queue:
+            if death == 0:
+                await queue.accept(*addresses(3))
+            await queue.until(lambda waiting=gate: waiting.waiting == 3)  # type: ignore[misc]
+            await queue.abandon()
+    script = Script()
+    async with plant(tmp_path, script, clock=clock) as queue:
+        await queue.accept(*addresses(3, "two.example"))
+        await queue.ended(6)
+        assert script.most_inside["one.example"] == 1
+        assert [one.lane.domain for one in script.handed[:3]] == ["one.example"] * 3
+        assert await queue.database.queue.claim_suspect(queue.epoch, clock.now()) is None
 
 
 async def test_a_port_that_delivers_without_activation_is_a_fault_and_not_a_delivery(tmp_path: Path) -> None:
@@ -249,7 +318,7 @@ async def test_a_port_that_delivers_without_activation_is_a_fault_and_not_a_deli
     async with plant(tmp_path, Script(acts={"one.example": unannounced})) as queue:
         await queue.accept("ann@one.example")
         await queue.ended(1)
-        assert queue.manager.hand.crashes == 1
+        assert queue.manager.hand.faults.count == 1
         assert await queue.states("ann@one.example") == [State.RETRY]
 
 

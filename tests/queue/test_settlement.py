@@ -12,6 +12,7 @@ from tests.support.clock import START
 from tierii_mta.clock import Instant, rfc3339
 from tierii_mta.consent.suppression import EVERYWHERE, SuppressionReason
 from tierii_mta.events import DATA_FIELDS, EventType
+from tierii_mta.queue.crashes import Crashes
 from tierii_mta.queue.delivery import (
     TRANSITIONS,
     Deferred,
@@ -182,16 +183,32 @@ def test_what_was_never_active_can_neither_be_delivered_nor_in_doubt(outcome: Ou
 
 
 def test_a_fault_of_ours_before_the_wire_is_tried_again() -> None:
-    done = SETTLEMENT.settle_crash(delivery(), from_state=State.QUEUED, moment=moment())
-    assert (done.to_state, done.due, done.attempts) == (State.RETRY, after(minutes=5), 1)
+    outcome, done = crash(from_state=State.QUEUED, count=1)
+    assert (done.to_state, done.due, done.attempts, done.is_crash) == (State.RETRY, after(minutes=5), 1, True)
+    assert isinstance(outcome, Deferred)
     assert done.events[0].type is EventType.DEFERRED
-    assert done.events[0].data["class"] == "BadConfiguration"
+    assert done.events[0].data["class"] == "error"
 
 
 def test_a_fault_of_ours_on_the_wire_is_in_doubt_and_tried_again_whatever_its_class() -> None:
-    done = SETTLEMENT.settle_crash(delivery(campaign="spring"), from_state=State.ACTIVE, moment=moment())
-    assert (done.to_state, done.is_in_doubt) == (State.RETRY, True)
+    outcome, done = crash(from_state=State.ACTIVE, count=2)
+    assert (done.to_state, done.is_in_doubt, done.is_crash) == (State.RETRY, True, True)
+    assert isinstance(outcome, InDoubt)
     assert (done.events[0].data["cause"], done.events[0].data["policy"]) == ("crash", "resend")
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.ACTIVE])
+def test_the_third_fault_of_ours_sets_the_delivery_aside(state: State) -> None:
+    outcome, done = crash(from_state=state, count=3)
+    assert isinstance(outcome, Failed)
+    assert (done.to_state, done.reason, done.suppression) == (State.FAILED, FailureReason.ERROR, None)
+    assert done.is_in_doubt == (state is State.ACTIVE)
+    assert [(event.type, event.data["reason"]) for event in done.events] == [(EventType.FAILED, "error")]
+
+
+def crash(*, from_state: State, count: int) -> tuple[Outcome, Settle]:
+    crashes = Crashes(count=count, certain=count)
+    return SETTLEMENT.settle_crash(delivery(), KeyError("x"), crashes, from_state=from_state, moment=moment())
 
 
 @pytest.mark.parametrize(("strikes", "minutes"), [(0, 30), (1, 60), (2, 120), (3, 240), (4, 240), (1000, 240)])

@@ -26,6 +26,7 @@ _ALLOWED_SCANS = (
     "SCAN (subquery",  # the few rows a limited seek gave
     "SCAN anon_1",
     "SCAN node",  # a row per process
+    "SCAN crash",  # what was in hand when processes died
     "SCAN tally",  # a few rows per stream
     "SCAN event ",  # the head of the log, oldest first, limited
     "SCAN change ",

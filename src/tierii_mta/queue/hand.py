@@ -2,7 +2,9 @@
 
 Owns the Deliver port and one delivery's way through it: activation before MAIL FROM, the outcome, its settlement, and
 what is left of it when the port fails, the store is sick or the process drains. Not which delivery comes next
-(queue.manager) nor what an outcome writes (queue.settlement).
+(queue.manager), what an outcome writes (queue.settlement) nor when a delivery has crashed too often (queue.crashes).
+
+Whatever fails in one delivery's way is that delivery's: no exception but cancellation leaves its task.
 
 An outcome is never dropped while the process lives: if the store is sick, the task waits until it is well and settles
 then. What a hard stop or a crash leaves in hand keeps our epoch, and the next start frees it.
@@ -20,8 +22,19 @@ from tierii_mta.clock import Clock, later
 from tierii_mta.errors import TieriiError, Unavailable
 from tierii_mta.queue.alarm import Alarm
 from tierii_mta.queue.committer import Committer
-from tierii_mta.queue.delivery import Delivery, Lane, LaneId, Outcome, Priority, Returned, State, StreamId
-from tierii_mta.queue.settlement import IllegalOutcome, Moment, Settlement
+from tierii_mta.queue.crashes import Crashes, FaultLog
+from tierii_mta.queue.delivery import (
+    Delivery,
+    DeliveryId,
+    Lane,
+    LaneId,
+    Outcome,
+    Priority,
+    Returned,
+    State,
+    StreamId,
+)
+from tierii_mta.queue.settlement import Moment, Settlement
 from tierii_mta.queue.store import Activate, Settle
 
 _SICK_PAUSE = timedelta(seconds=5)  # of a delivery that could not be activated or read
@@ -62,7 +75,7 @@ class Ending:
     """How a delivery left the hand."""
 
     delivery: Delivery
-    outcome: Outcome | None  # None: the port failed, or the row was no longer ours
+    outcome: Outcome | None  # None: the row was no longer ours
     settle: Settle | None  # what was committed; None: nothing, the row was no longer ours or cannot be written
 
 
@@ -91,14 +104,16 @@ class Hand:
         settlement: Settlement,
         clock: Clock,
         on_ending: Callable[[Ending], None],
+        crashes: Callable[[DeliveryId], Awaitable[Crashes]],
     ) -> None:
+        """`crashes` tells of earlier ones."""
         self._deliver, self._committer, self._settlement, self._clock = deliver, committer, settlement, clock
-        self._on_ending = on_ending
+        self._on_ending, self._crashes = on_ending, crashes
+        self.faults = FaultLog(clock)
         self._holdings: set[_Holding] = set()
         self._by_priority: Counter[Priority] = Counter()
         self._emptied = Alarm(clock)
         self._chance = b""
-        self.crashes = 0
 
     def __len__(self) -> int:
         return len(self._holdings)
@@ -148,6 +163,8 @@ class Hand:
         holding.is_started = True
         try:
             self._on_ending(await self._attempt(holding))
+        except Exception as fault:  # it would end the queue for everybody
+            self.faults.tell(f"delivery {holding.delivery.id} could not be ended", fault)
         finally:
             self._holdings.discard(holding)
             self._by_priority[holding.delivery.priority] -= 1
@@ -155,7 +172,7 @@ class Hand:
                 self._emptied.ring()
 
     async def _attempt(self, holding: _Holding) -> Ending:
-        outcome: Outcome | None = None
+        outcome: Outcome | Exception
         try:
             outcome = await self._outcome(holding)
         except asyncio.CancelledError:
@@ -163,13 +180,10 @@ class Hand:
                 raise
             holding.task.uncancel()  # our own request, not the group's: the task goes on to settle
             outcome = Returned(why=holding.recalled)
-        except Unavailable as failure:
-            if holding.state is State.QUEUED:
-                outcome = Returned(why=str(failure), due=later(self._clock.now(), _SICK_PAUSE))
-            else:
-                self._log_crash(holding)
-        except Exception:
-            self._log_crash(holding)
+        except Exception as fault:
+            outcome = fault
+            if isinstance(fault, Unavailable) and holding.state is State.QUEUED:
+                outcome = Returned(why=str(fault), due=later(self._clock.now(), _SICK_PAUSE))
         holding.is_past_recall = True  # a recall now would drop the outcome
         return await self._settle(holding, outcome)
 
@@ -191,26 +205,34 @@ class Hand:
             holding.is_lost = True
         return not holding.is_lost
 
-    async def _settle(self, holding: _Holding, outcome: Outcome | None) -> Ending:
+    async def _settle(self, holding: _Holding, outcome: Outcome | Exception) -> Ending:
         delivery = holding.delivery
         if holding.is_lost:
             return Ending(delivery=delivery, outcome=None, settle=None)
-        settle = self._written(holding, outcome)
+        ended, settle = await self._written(holding, outcome)
         is_kept = await self._commit(settle)
         if not is_kept and holding.is_uncertain and settle.from_state is State.QUEUED:
             settle = replace(settle, from_state=State.ACTIVE)
             is_kept = await self._commit(settle)
-        return Ending(delivery=delivery, outcome=outcome, settle=settle if is_kept else None)
+        return Ending(delivery=delivery, outcome=ended, settle=settle if is_kept else None)
 
-    def _written(self, holding: _Holding, outcome: Outcome | None) -> Settle:
-        if outcome is not None:
+    async def _written(self, holding: _Holding, outcome: Outcome | Exception) -> tuple[Outcome, Settle]:
+        """Return what the attempt ended in, and what is to be written; of a fault of ours, how it is counted."""
+        delivery, state = holding.delivery, holding.state
+        if not isinstance(outcome, Exception):
             try:
-                return self._settlement.settle(
-                    holding.delivery, outcome, from_state=holding.state, moment=self.moment()
-                )
-            except IllegalOutcome:
-                self._log_crash(holding)
-        return self._settlement.settle_crash(holding.delivery, from_state=holding.state, moment=self.moment())
+                return outcome, self._settlement.settle(delivery, outcome, from_state=state, moment=self.moment())
+            except Exception as fault:  # an outcome that is not legal here, or that cannot be written
+                outcome = fault
+        self.faults.tell(f"the attempt of delivery {delivery.id} broke off while {state}", outcome)
+        crashes = (await self._earlier(delivery)).more(is_certain=True)
+        return self._settlement.settle_crash(delivery, outcome, crashes, from_state=state, moment=self.moment())
+
+    async def _earlier(self, delivery: Delivery) -> Crashes:
+        try:
+            return await self._crashes(delivery.id)
+        except TieriiError:  # the store cannot tell now: then this one is not the last
+            return Crashes()
 
     async def _commit(self, settle: Settle) -> bool:
         """Commit the settlement, however long the store is sick; return whether the row was ours."""
@@ -222,16 +244,14 @@ class Hand:
                     _log.error("the outcome of delivery %d is lost: the queue was closed first", settle.delivery.id)
                     return False
                 await self._committer.wait_well()
-            except TieriiError:
+            except Exception as fault:
+                what = f"delivery {settle.delivery.id} cannot be settled and stays in hand"
+                if settle.events:
+                    what = f"delivery {settle.delivery.id} is settled without its events, which cannot be written"
+                self.faults.tell(what, fault)
                 if not settle.events:
-                    _log.exception("delivery %d cannot be settled and stays in hand", settle.delivery.id)
                     return False
-                _log.exception("delivery %d is settled without its events, which cannot be written", settle.delivery.id)
                 settle = replace(settle, events=(), suppression=None, last_reply=None, body_hash=None)
-
-    def _log_crash(self, holding: _Holding) -> None:
-        self.crashes += 1
-        _log.exception("the attempt of delivery %d broke off while %s", holding.delivery.id, holding.state)
 
     def _new_id(self) -> str:
         """As `clock.sortable_id`, but asking the system for chance once in 512 events: each call costs microseconds."""

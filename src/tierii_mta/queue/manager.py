@@ -4,7 +4,8 @@ Owns the round from due mail to the Deliver port and back: pick lanes, claim, ha
 following what other processes change. Not whose turn it is (queue.lanes), what becomes of one delivery (queue.hand)
 nor how much a destination takes (the Deliver port).
 
-1. `run` fills the directory (`QueueStore.loads`) and starts two loops: `_claim_loop` and `_watch_loop`.
+1. `run` fills the directory (`QueueStore.loads`), tries suspects of earlier crashes alone (`_try_suspects`), and
+   starts two loops: `_claim_loop` and `_watch_loop`.
 2. `_round`: `LaneDirectory.pick` asks `Deliver.room` and names quotas; `QueueStore.claim` takes the rows; each goes
    to `Hand.take`. High priority is picked first, and bulk leaves it a reserved share of the hand.
 3. `_ended`: a settled delivery frees room, tells the directory of its retry, and wakes the claim loop. A refusal of us
@@ -33,6 +34,7 @@ __all__ = ["Deliver", "ManagerLimits", "QueueManager"]
 
 _PACE_S, _SLOWEST_PACE_S = 0.005, 0.025  # between claims that brought little, so that they bring more
 _SICK_S = 1.0
+_TRIAL_S, _TRIALS_S = 10.0, 60.0  # how long a suspect is alone, and all of them together
 _RETURNED = timedelta(milliseconds=250)  # before a lane that returned its mail is looked at again
 
 _log = logging.getLogger(__name__)
@@ -67,7 +69,12 @@ class QueueManager:
         self._deliver, self._settlement, self._observe = deliver, settlement, observe
         self._limits = limits or ManagerLimits()
         self.hand = Hand(
-            deliver=deliver, committer=committer, settlement=settlement, clock=clock, on_ending=self._ended
+            deliver=deliver,
+            committer=committer,
+            settlement=settlement,
+            clock=clock,
+            on_ending=self._ended,
+            crashes=store.crashes,
         )
         self._alarm = Alarm(clock)
         self._pace_s = _PACE_S
@@ -84,6 +91,7 @@ class QueueManager:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 watch = group.create_task(self._watch_loop())
+                await self._try_suspects(group)
                 await self._claim_loop(group)
                 watch.cancel()
                 await self._empty_hand()
@@ -122,6 +130,29 @@ class QueueManager:
         self._alarm.ring()
         return len(lanes)
 
+    # -- suspects -----------------------------------------------------------------------------------------------
+
+    async def _try_suspects(self, group: asyncio.TaskGroup) -> None:
+        """Try one after the other what was in hand when earlier processes died, before anything else is claimed.
+
+        If the process dies again, it is known of whom. The others wait meanwhile, so a slow suspect is not alone for
+        long, and what is left of them comes at its time with the others.
+        """
+        deadline = self._clock.monotonic() + _TRIALS_S
+        while self._drain_for is None and self._clock.monotonic() < deadline:
+            try:
+                suspect = await self._store.claim_suspect(self._settlement.epoch, self._clock.now())
+                if suspect is None:
+                    return
+                _log.warning("delivery %d was in hand when the process died, and is tried alone", suspect.id)
+                faults = self.hand.faults.count
+                self.hand.take(suspect, group)
+                if await self.hand.wait_empty(_TRIAL_S) and self.hand.faults.count == faults:
+                    await self._store.absolve(suspect.id)
+            except TieriiError as failure:
+                _log.warning("no suspect can be tried now: %s", failure)
+                return
+
     # -- claiming -----------------------------------------------------------------------------------------------
 
     async def _claim_loop(self, group: asyncio.TaskGroup) -> None:
@@ -148,6 +179,8 @@ class QueueManager:
             self._committer.report_sick(failure)
             return _SICK_S
         self._directory.learn(quotas, claim, now=self._clock.now())
+        for damaged in claim.damaged:
+            _log.error("delivery %d cannot be read and was set aside: `why` tells more", damaged)
         for delivery in claim.deliveries:
             is_shut = self._directory.is_suspended(delivery.lane.id)  # while the claim ran
             self.hand.take(delivery, group, recalled="lane suspended" if is_shut else None)
@@ -201,9 +234,9 @@ class QueueManager:
                 self._directory.clear_strikes(delivery.lane.id)
             case Deferred(is_blocked=True):
                 self._suspend(delivery.lane, ending.outcome)
+        self._alarm.ring()
         if self._observe is not None:
             self._observe(ending)
-        self._alarm.ring()
 
     def _suspend(self, lane: Lane, refusal: Deferred) -> None:
         """Suspend a lane that refuses us: once, though several of its deliveries were refused together."""

@@ -6,7 +6,7 @@ fields, the suppression of a person who is gone, the suspension of a lane that r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, assert_never
@@ -15,6 +15,7 @@ from tierii_mta.clock import Instant, elapsed, later, rfc3339
 from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionReason
 from tierii_mta.events import Event, EventType
 from tierii_mta.mail.reply import Reply
+from tierii_mta.queue.crashes import FAULT, Crashes
 from tierii_mta.queue.delivery import (
     TRANSITIONS,
     Attempt,
@@ -94,21 +95,33 @@ class Settlement:
             raise IllegalOutcome(f"{type(outcome).__name__} of delivery {delivery.id}, which is {from_state}")
         return settle
 
-    def settle_crash(self, delivery: Delivery, *, from_state: State, moment: Moment) -> Settle:
-        """Return what ends an attempt that broke off through a fault of ours: tried again, whatever its class.
+    def settle_crash(
+        self, delivery: Delivery, fault: BaseException, crashes: Crashes, *, from_state: State, moment: Moment
+    ) -> tuple[Outcome, Settle]:
+        """Return what ends an attempt that broke off through a fault of ours: tried again, whatever its class, until
+        `crashes` (this one counted) convict it.
 
         Of an active one nobody knows whether the final dot was written, so it is in doubt as after a crash.
         """
         writer = _Writer(self, delivery, from_state, moment)
         attempt = Attempt(
             stage=Stage.BODY if from_state is State.ACTIVE else Stage.ROUTE,
-            reply=Reply.of(451, "internal error, see the log", "4.3.0"),
-            reply_class="BadConfiguration",
+            reply=Reply.of(451, f"internal error, see the log: {type(fault).__name__}", "4.3.0"),
+            reply_class=FAULT,
             is_local=True,
         )
+        outcome: Outcome
+        if crashes.is_convicted:
+            outcome = Failed(attempt=attempt, reason=FailureReason.ERROR)
+            settle = writer.failed(attempt, FailureReason.ERROR, suppress=False)
+            return outcome, replace(settle, is_in_doubt=from_state is State.ACTIVE)
         if from_state is State.ACTIVE:
-            return writer.in_doubt(attempt, cause="crash", action=InDoubtAction.RESEND)
-        return writer.deferred(Deferred(attempt=attempt))
+            outcome = InDoubt(attempt=attempt)
+            settle = writer.in_doubt(attempt, cause="crash", action=InDoubtAction.RESEND)
+        else:
+            outcome = Deferred(attempt=attempt)
+            settle = writer.deferred(outcome)
+        return outcome, replace(settle, is_crash=True)
 
     def suspend(self, lane: Lane, attempt: Attempt, *, strikes: int, moment: Moment) -> SuspendLane:
         """Return the suspension of a lane that refused us; each further strike doubles it, up to the longest."""

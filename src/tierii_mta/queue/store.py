@@ -16,6 +16,7 @@ from tierii_mta.consent.suppression import Suppression
 from tierii_mta.errors import TieriiError, Unavailable
 from tierii_mta.events import Event
 from tierii_mta.mail.person import PersonKey
+from tierii_mta.queue.crashes import Crashes
 from tierii_mta.queue.delivery import (
     Delivery,
     DeliveryId,
@@ -105,6 +106,7 @@ class Settle:
     reason: FailureReason | None = None
     is_in_doubt: bool = False  # True sets the mark; it is never taken away
     was_blocked: bool = False  # written as it is
+    is_crash: bool = False  # the attempt broke off through a fault of ours; counted (`QueueStore.crashes`)
     body_hash: str | None = None  # None: keep what is there
     last_reply: str | None = None  # None: keep what is there
     events: Sequence[Event] = ()
@@ -146,10 +148,14 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a claim brought. `exhausted` names lanes that gave less than asked and when they are due next, if ever."""
+    """What a claim brought. `exhausted` names lanes that gave less than asked and when they are due next, if ever.
+
+    `damaged` are rows that cannot be read: they ended failed(error), with the event.
+    """
 
     deliveries: Sequence[Delivery]
     exhausted: Mapping[tuple[LaneId, Priority], Instant | None]
+    damaged: Sequence[DeliveryId] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,8 +246,23 @@ class QueueStore(Protocol):
         """Free the rows of owners that are gone: every older epoch on SQLite, those silent for 60 s on PostgreSQL.
 
         queued → pending; active → retry, due now, with `email.in_doubt {cause: crash}`, whatever its class.
+        Each is counted as a crash of that delivery, certain if its owner had no other in hand (queue.crashes): a
+        suspect waits for its trial, and who is convicted ends failed(error), with the event.
         Pages of at most 1,000 rows a commit. Return how many of each (queued, active).
         """
+
+    async def crashes(self, delivery: DeliveryId) -> Crashes:
+        """Return how often a delivery crashed."""
+
+    async def claim_suspect(self, epoch: Epoch, now: Instant) -> Delivery | None:
+        """Take the next suspect into hand, whatever its due time, to be tried alone; None: there is none (left).
+
+        Those who were alone in the fewest crashes come first, so that one accident after the other does not meet the
+        same delivery. Suppressed persons, closed streams and suspended lanes as in `claim`.
+        """
+
+    async def absolve(self, delivery: DeliveryId) -> None:
+        """Forget the crashes of a delivery: it was tried alone, and nothing broke."""
 
     def loads(self, stream: StreamId | None = None, *, lane: LaneId | None = None) -> AsyncIterator[LaneLoad]:
         """Yield claimable mail per (lane, priority), of one lane, of one stream, or of all streams.

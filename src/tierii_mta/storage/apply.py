@@ -26,6 +26,7 @@ from tierii_mta.queue.store import (
 from tierii_mta.storage.accept import accept_all
 from tierii_mta.storage.bulk import Values, update_rows
 from tierii_mta.storage.codes import MARK_OF_EVENT, REASON, STATE, STATE_OF, Mark
+from tierii_mta.storage.crashes import count_crashes
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.suppression import put_suppressions
 from tierii_mta.storage.tables import delivery, lane
@@ -53,6 +54,7 @@ class _Group:
         self.activated: list[int] = []
         self.settled: list[Values] = []
         self.marked: list[tuple[int, Mark]] = []
+        self.crashed: list[int] = []
 
     def load(self, ids: set[int]) -> None:
         ordered = sorted(ids)
@@ -79,6 +81,8 @@ class _Group:
         self.ledger.move(row.stream, row.priority, one.from_state, one.to_state)
         if one.is_in_doubt:
             self._mark(one.delivery.id, row, Mark.IN_DOUBT)
+        if one.is_crash:
+            self.crashed.append(one.delivery.id)
         self.ledger.record(one.events, delivery=one.delivery.id)
         return True
 
@@ -112,6 +116,8 @@ class _Group:
         for delivery_id, mark in self.marked:
             statement = update(delivery).where(delivery.c.id == delivery_id)
             self.connection.execute(statement.values(marks=delivery.c.marks.bitwise_or(int(mark))))
+        if self.crashed:
+            count_crashes(self.connection, self.crashed, certain=self.crashed)
 
     def _write_activated(self) -> None:
         for start in range(0, len(self.activated), _PAGE):

@@ -8,6 +8,7 @@ mail, first due times of lanes that gave less than asked, suppressions, and the 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -15,10 +16,23 @@ from tierii_mta.clock import Instant
 from tierii_mta.consent.suppression import Suppression
 from tierii_mta.events import EventType
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.queue.delivery import Delivery, DeliveryId, Epoch, Lane, LaneId, MessageRow, Priority, State, StreamId
+from tierii_mta.queue.crashes import FAULT
+from tierii_mta.queue.delivery import (
+    Delivery,
+    DeliveryId,
+    Epoch,
+    FailureReason,
+    Json,
+    Lane,
+    LaneId,
+    MessageRow,
+    Priority,
+    State,
+    StreamId,
+)
 from tierii_mta.queue.store import Claim, Quota
 from tierii_mta.storage.backend import MAX_QUOTAS, claim_rows, next_dues
-from tierii_mta.storage.codes import STATE, STATE_OF, StreamState
+from tierii_mta.storage.codes import REASON, STATE, STATE_OF, StreamState
 from tierii_mta.storage.lanes import places
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.suppression import suppressions_of
@@ -31,6 +45,7 @@ class _Taken:
 
     deliveries: list[Delivery] = field(default_factory=list)
     exhausted: dict[tuple[LaneId, Priority], Instant | None] = field(default_factory=dict)
+    damaged: list[DeliveryId] = field(default_factory=list)
 
 
 def claim(connection: Connection, quotas: Sequence[Quota], *, epoch: Epoch, now: Instant, ledger: Ledger) -> Claim:
@@ -39,7 +54,7 @@ def claim(connection: Connection, quotas: Sequence[Quota], *, epoch: Epoch, now:
     for start in range(0, len(quotas), MAX_QUOTAS):
         _claim_page(connection, quotas[start : start + MAX_QUOTAS], taken, epoch=epoch, now=now, ledger=ledger)
     ledger.write(connection)
-    return Claim(deliveries=taken.deliveries, exhausted=taken.exhausted)
+    return Claim(deliveries=taken.deliveries, exhausted=taken.exhausted, damaged=taken.damaged)
 
 
 def _claim_page(
@@ -60,9 +75,54 @@ def _claim_page(
     rows = claim_rows(connection, [(q.lane, q.priority, q.limit) for q in asked], epoch=epoch, now=now)
     _note_exhausted(connection, asked, rows, taken)
     if rows:
-        messages = _messages(connection, {row.message for row in rows if row.message is not None})
-        kept = _without_suppressed(connection, rows, lanes, messages, now=now, ledger=ledger)
-        taken.deliveries += [_delivery(row, lanes[row.lane], messages) for row in kept]
+        found, damaged = deliveries_of(connection, rows, lanes, now=now, ledger=ledger)
+        taken.deliveries += found
+        taken.damaged += damaged
+
+
+def deliveries_of(
+    connection: Connection, rows: Sequence[AnyRow], lanes: Mapping[int, AnyRow], *, now: Instant, ledger: Ledger
+) -> tuple[list[Delivery], list[DeliveryId]]:
+    """Return what may be sent of rows just taken into hand, earliest due first, and the ids of damaged ones.
+
+    Those of suppressed persons end `suppressed`; a damaged row, which cannot be read, ends failed(error): it must not
+    stop the others, and it will not heal by itself.
+    """
+    messages = _messages(connection, {row.message for row in rows if row.message is not None})
+    whole, damaged = [], []
+    for row in rows:
+        if row.message is not None and row.message not in messages:
+            damaged.append((row, "its stored message is gone"))
+        else:
+            whole.append(row)
+    found = []
+    for row in _without_suppressed(connection, whole, lanes, messages, now=now, ledger=ledger):
+        try:
+            found.append(_delivery(row, lanes[row.lane], messages))
+        except (ValueError, TypeError, RecursionError) as fault:
+            ledger.move(lanes[row.lane].stream, row.priority, State.QUEUED, STATE_OF[row.origin])
+            damaged.append((row, f"its row is damaged: {fault}"))
+    for row, why in damaged:
+        ended = set_aside(row, lanes[row.lane], why, now, ledger)
+        connection.execute(update(delivery).where(delivery.c.id == row.id).values(ended))
+        ledger.move(lanes[row.lane].stream, row.priority, STATE_OF[row.origin], State.FAILED)
+    return found, [DeliveryId(row.id) for row, _ in damaged]
+
+
+def set_aside(row: AnyRow, at: AnyRow, why: str, now: Instant, ledger: Ledger) -> dict[str, Any]:
+    """Write the event of a delivery that is given up without an attempt, through our fault; return its new values."""
+    data = {"reason": str(FailureReason.ERROR), "class": FAULT, "reply": why, "attempt": row.attempts}
+    ledger.happened(
+        EventType.FAILED, now, campaign_id=at.campaign, delivery_id=row.id, recipient=row.recipient, data=data
+    )
+    return {
+        "state": STATE[State.FAILED],
+        "owner": None,
+        "origin": None,
+        "reason": REASON[FailureReason.ERROR],
+        "finished_at": now,
+        "last_reply": why,
+    }
 
 
 def _messages(connection: Connection, ids: set[int]) -> Mapping[int, AnyRow]:
@@ -147,7 +207,14 @@ def _delivery(row: AnyRow, at: AnyRow, messages: Mapping[int, AnyRow]) -> Delive
         step=at.step,
         message=MessageRow(row.message) if stored else None,
         reverse_path=messages[row.message].reverse_path if stored else None,
-        contact=json.loads(row.contact) if row.contact else {},
+        contact=_contact(row.contact) if row.contact else {},
         body_hash=row.body_hash,
         was_blocked=bool(row.was_blocked),
     )
+
+
+def _contact(kept: str) -> Mapping[str, Json]:
+    fields = json.loads(kept)
+    if not isinstance(fields, dict):
+        raise TypeError("the contact is no object")
+    return fields

@@ -1,7 +1,7 @@
 """The queue's port on SQLite or PostgreSQL: `QueueStore`, one short method each.
 
 Owns which transaction a call becomes; what happens in it is in the modules it names: `claim`, `apply`, `loads`,
-`upkeep` (dead owners, age, retention, ends of campaigns) and `history`.
+`crashes`, `upkeep` (dead owners, age, retention, ends of campaigns) and `history`.
 """
 
 import os
@@ -14,7 +14,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from tierii_mta.clock import Clock, Instant, later
 from tierii_mta.events import Event
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.queue.delivery import DeliveryId, Epoch, Lane, LaneId, MessageRow, Priority, State, StreamId
+from tierii_mta.queue.crashes import Crashes
+from tierii_mta.queue.delivery import Delivery, DeliveryId, Epoch, Lane, LaneId, MessageRow, Priority, State, StreamId
 from tierii_mta.queue.store import (
     Change,
     Claim,
@@ -26,7 +27,7 @@ from tierii_mta.queue.store import (
     Result,
     Suspension,
 )
-from tierii_mta.storage import history, loads, purge, upkeep
+from tierii_mta.storage import crashes, history, loads, purge, upkeep
 from tierii_mta.storage.apply import apply_all
 from tierii_mta.storage.backend import liveness_time
 from tierii_mta.storage.claim import claim
@@ -112,12 +113,24 @@ class StoredQueue:
         queued = active = 0
         while True:
             page = await self._connections.write(
-                lambda connection: upkeep.free_dead(connection, epoch, now=now, ledger=self._ledger())
+                upkeep.free_dead, epoch, now=now, ledger=self._ledger(), is_first=not (queued or active)
             )
             self._connections.touch()
             queued, active = queued + page[0], active + page[1]
             if sum(page) < upkeep.PAGE:
                 return queued, active
+
+    async def crashes(self, delivery: DeliveryId) -> Crashes:
+        found = await self._connections.read(crashes.crashes_of, (delivery,))
+        return found.get(delivery, Crashes())
+
+    async def claim_suspect(self, epoch: Epoch, now: Instant) -> Delivery | None:
+        return await self._connections.write(
+            lambda connection: crashes.claim_suspect(connection, epoch=epoch, now=now, ledger=self._ledger())
+        )
+
+    async def absolve(self, delivery: DeliveryId) -> None:
+        await self._connections.write(crashes.forget, delivery)
 
     # -- the hot path
 

@@ -162,6 +162,14 @@ delivery = Table(
     Column("last_reply", Text),
 )
 
+crash = Table(
+    "crash",
+    metadata,
+    Column("delivery", BigInteger, primary_key=True, autoincrement=False),
+    Column("crashes", SmallInteger, nullable=False),
+    Column("certain", SmallInteger, nullable=False),  # those that nothing else can be blamed for
+)
+
 IS_CLAIMABLE = text(f"delivery.{CLAIMABLE_SQL}")
 IS_SET_ASIDE = text(f"delivery.{SET_ASIDE_SQL}")
 """The partial indexes' own words: with bound values SQLite could not tell that they apply."""

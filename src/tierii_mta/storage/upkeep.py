@@ -3,6 +3,7 @@
 Owns the transactions behind `free_dead`, `expire` and `finish_streams`, each a page; queue.janitor decides when.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -12,15 +13,19 @@ from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, upd
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import Instant, later
 from tierii_mta.events import EventType
+from tierii_mta.queue.crashes import Crashes
 from tierii_mta.queue.delivery import IN_HAND, OPEN, Epoch, FailureReason, State, StreamId
 from tierii_mta.queue.store import ChangeKind
 from tierii_mta.storage.backend import OWNER_SILENCE_MS, is_dead, is_postgres, liveness_time
+from tierii_mta.storage.claim import set_aside
 from tierii_mta.storage.codes import CAMPAIGN_STATE, CAMPAIGN_STATE_OF, REASON, STATE, STATE_OF, Mark, StreamState
+from tierii_mta.storage.crashes import count_crashes, crashes_of, forget_ended
 from tierii_mta.storage.lanes import places
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.tables import IS_CLAIMABLE, IS_SET_ASIDE, AnyRow, campaign, delivery, lane, node, stream, tally
 
 PAGE = 1000
+_TRIAL_WAIT = timedelta(minutes=15)  # of a suspect; then it comes with the others, where no trial was held
 _FACTS = (
     delivery.c.id,
     delivery.c.lane,
@@ -35,20 +40,61 @@ _FACTS = (
 )
 
 
-def free_dead(connection: Connection, epoch: Epoch, *, now: Instant, ledger: Ledger) -> tuple[int, int]:
-    """Free one page of rows whose owner is gone; when none are left, forget the owners. Return (queued, active)."""
+def free_dead(
+    connection: Connection, epoch: Epoch, *, now: Instant, ledger: Ledger, is_first: bool = True
+) -> tuple[int, int]:
+    """Free one page of rows whose owner is gone; when none are left, forget the owners. Return (queued, active).
+
+    `is_first`: nothing was freed yet, so an owner that has one row in this page had no other.
+    """
     if is_postgres(connection):
         is_gone: ColumnElement[bool] = is_dead(connection, delivery.c.owner, now) & (delivery.c.owner != epoch)
     else:
         is_gone = delivery.c.owner < epoch
-    page = select(*_FACTS).where(delivery.c.owner.is_not(None), is_gone).limit(PAGE)
+    page = select(*_FACTS, delivery.c.owner).where(delivery.c.owner.is_not(None), is_gone).limit(PAGE)
     rows = connection.execute(page.with_for_update(skip_locked=True)).all()
     at = places(connection, {row.lane for row in rows})
+    crashes = _count_crashes(connection, rows, is_first=is_first)
     queued = [row for row in rows if row.state == STATE[State.QUEUED]]
     active = [row for row in rows if row.state == STATE[State.ACTIVE]]
-    _move(connection, queued, at, State.PENDING, ledger)
-    _move(connection, active, at, State.RETRY, ledger, due=now, marks=delivery.c.marks.bitwise_or(int(Mark.IN_DOUBT)))
-    for row in active:
+    _doubt(connection, active, at, now, ledger)
+    for some, to_state, due in ((queued, State.PENDING, {}), (active, State.RETRY, {"due": now})):
+        _move(connection, [row for row in some if not crashes[row.id].is_suspect], at, to_state, ledger, **due)
+        suspects = [row for row in some if crashes[row.id].is_suspect and not crashes[row.id].is_convicted]
+        _move(connection, suspects, at, to_state, ledger, due=later(now, _TRIAL_WAIT))
+    for row in rows:
+        if crashes[row.id].is_convicted:
+            why = f"the process died {crashes[row.id].count} times with this delivery in hand"
+            _move(connection, [row], at, State.FAILED, ledger, **set_aside(row, at[row.lane], why, now, ledger))
+    for stream_id in {where.stream for where in at.values()}:
+        ledger.announce(ChangeKind.MAIL, stream=StreamId(stream_id))
+    if len(rows) < PAGE:
+        _forget_owners(connection, epoch, now)
+        forget_ended(connection)
+    ledger.write(connection)
+    return len(queued), len(active)
+
+
+def _count_crashes(connection: Connection, rows: Sequence[AnyRow], *, is_first: bool) -> Mapping[int, Crashes]:
+    """Count a crash of every row whose owner died, not of what an owner that ended in good order has left."""
+    owners = Counter(row.owner for row in rows)
+    registered = select(node.c.epoch).where(node.c.epoch.in_(sorted(owners)))
+    died = set(connection.execute(registered).scalars())
+    crashed = {row.id: row.owner for row in rows if row.owner in died}
+    alone = {one for one, owner in crashed.items() if is_first and owners[owner] == 1}
+    count_crashes(connection, crashed, certain=alone)
+    return dict.fromkeys((row.id for row in rows), Crashes()) | crashes_of(connection, crashed)
+
+
+def _doubt(
+    connection: Connection, rows: Sequence[AnyRow], at: Mapping[int, AnyRow], now: Instant, ledger: Ledger
+) -> None:
+    """Mark what was on the wire, whatever becomes of it."""
+    if rows:
+        marked = delivery.c.marks.bitwise_or(int(Mark.IN_DOUBT))
+        ids = [row.id for row in rows]
+        connection.execute(update(delivery).where(delivery.c.id.in_(ids)).values(marks=marked))
+    for row in rows:
         where = at[row.lane]
         if not row.marks & Mark.IN_DOUBT:
             ledger.mark(where.stream, row.priority, Mark.IN_DOUBT)
@@ -60,12 +106,6 @@ def free_dead(connection: Connection, epoch: Epoch, *, now: Instant, ledger: Led
             recipient=row.recipient,
             data={"cause": "crash", "policy": "resend"},
         )
-    for stream_id in {where.stream for where in at.values()}:
-        ledger.announce(ChangeKind.MAIL, stream=StreamId(stream_id))
-    if len(rows) < PAGE:
-        _forget_owners(connection, epoch, now)
-    ledger.write(connection)
-    return len(queued), len(active)
 
 
 def _forget_owners(connection: Connection, epoch: Epoch, now: Instant) -> None:

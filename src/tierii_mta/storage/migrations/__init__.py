@@ -6,7 +6,7 @@ A step is a module with `NAME` and `STATEMENTS`; once released it is never edite
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tierii_mta.storage.migrations import m0001_first
+from tierii_mta.storage.migrations import m0001_first, m0002_crashes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,4 +18,7 @@ class Migration:
     statements: Sequence[str]
 
 
-MIGRATIONS: Sequence[Migration] = (Migration(number=1, name=m0001_first.NAME, statements=m0001_first.STATEMENTS),)
+MIGRATIONS: Sequence[Migration] = (
+    Migration(number=1, name=m0001_first.NAME, statements=m0001_first.STATEMENTS),
+    Migration(number=2, name=m0002_crashes.NAME, statements=m0002_crashes.STATEMENTS),
+)
