@@ -167,6 +167,42 @@ def test_lanes_that_share_a_provider_are_not_all_told_of_the_same_room() -> None
     assert sum(found.room(way, Priority.NORMAL, 0.0) for way in ways) < 2 * 6
 
 
+def test_black_holes_have_half_of_the_hand_together_and_proven_sites_all_they_need() -> None:
+    found = throttle()
+    proven = path(found, "good.example")
+    found.release(acquire(found, proven), Feedback.REACHED, 0.0)
+    for number in range(2_000):
+        way = path(found, f"hole{number}.example")
+        for _ in range(found.room(way, Priority.NORMAL, float(number))):
+            found.enter(way)
+    assert found.unproven.in_hand == 450
+    assert found.room(path(found, "hole2001.example"), Priority.NORMAL, 3_000.0) == 0
+    assert found.unknown_room(0, Priority.NORMAL, 3_000.0) == 0
+    assert found.room(path(found, "hole2001.example"), Priority.HIGH, 3_000.0) > 0
+    assert found.room(proven, Priority.NORMAL, 3_000.0) == 10
+
+
+def test_many_black_holes_get_a_place_each_rather_than_a_few_of_them_all() -> None:
+    found = throttle()
+    rooms = [found.room(path(found, f"hole{number}.example"), Priority.NORMAL, 0.0) for number in range(200)]
+    assert rooms[0] == 10
+    assert sum(room > 0 for room in rooms) > 100
+
+
+def test_a_site_that_is_no_longer_reached_goes_back_among_the_unproven_with_all_it_has() -> None:
+    found = throttle()
+    way = path(found, "a.example")
+    for _ in range(3):
+        found.enter(way)
+    found.release(acquire(found, way), Feedback.REACHED, 0.0)
+    assert found.unproven.in_hand == 0
+    found.release(acquire(found, way), Feedback.UNREACHED, 0.0)
+    assert found.unproven.in_hand == 3
+    for _ in range(3):
+        found.leave(way)
+    assert found.unproven.in_hand == 0
+
+
 def test_a_crowd_is_told_to_come_again_later() -> None:
     found = throttle()
     way = path(found, "a.example")

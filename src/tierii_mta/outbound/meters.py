@@ -121,13 +121,14 @@ class Gauge(Load):
 class Window(Load):
     """How many connections one source opens to one site, by what the site took lately, and whether it is shut."""
 
-    __slots__ = ("_backoff", "_cohorts", "_down", "_rules", "_up", "dead_until", "size", "used_at")
+    __slots__ = ("_backoff", "_cohorts", "_down", "_rules", "_up", "dead_until", "is_proven", "size", "used_at")
 
     def __init__(self, rules: WindowRules) -> None:
         super().__init__()
         self._rules = rules
         self.size = rules.start
         self.dead_until: float | None = None  # shut until then; afterwards, until a success, one probe at a time
+        self.is_proven = False  # the last attempt that tells reached the site
         self.used_at = 0.0
         self._up = self._down = self._cohorts = 0.0
         self._backoff = 0.0

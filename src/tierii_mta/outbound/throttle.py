@@ -7,6 +7,10 @@ why mail waits; not the limits (outbound.shaping), the arithmetic of one meter (
 A *path* is the way from a source to a domain: the window of its site and every ceiling above it.  A *permit* is one
 busy connection on a path and one message out of each rate.  All meters must have room before any is touched, so a
 small limit never uses up a bigger one.  State that has become idle is dropped: memory follows the destinations in use.
+
+A site is *proven* while the last attempt that tells reached it.  All others together, and domains whose site is not
+known, have half of the hand: they may be black holes, each of which keeps its deliveries for a time-out, and thousands
+of them must leave room for those who answer.  The fewer places are left, the fewer one site gets.
 """
 
 from collections.abc import Iterator
@@ -24,6 +28,9 @@ _AHEAD = 2  # in hand per connection: one on it and one that follows, so that no
 _HIGH_EXTRA = 2  # in hand beyond that for high priority, which bulk cannot use up
 _LOOK_AHEAD_SECONDS = 1.0  # messages a rate lets through in this time may be in hand
 _PROMISE_MOST = 4  # of an answer of `room`, how much is held back from other lanes: most lanes have few mails
+_UNPROVEN_MOST = 450  # in hand for all sites that are not proven; half of what the hand holds of bulk mail
+_UNPROVEN_HIGH = 50  # beyond that for high priority
+_UNPROVEN_SHARE = 40  # of the places left, a site gets one in so many
 _PROMISE_SECONDS = 0.05  # until those promised should have come
 _SWEEP_EVERY = 2048  # paths used, between two sweeps of idle state
 _MAX_DOMAINS = 50_000
@@ -86,6 +93,7 @@ class Throttle:
         self._buckets: dict[tuple[str, ...], Bucket] = {}
         self._domains: dict[str, tuple[str, str]] = {}  # domain → site, provider; oldest first
         self._until_sweep = _SWEEP_EVERY
+        self.unproven = Load()  # in hand for sites that are not proven, and for domains whose site is not known
 
     def reshape(self, shaping: Shaping) -> None:
         """Take over other limits (reload). Windows, connections in use and what was sent stay counted."""
@@ -120,11 +128,15 @@ class Throttle:
         """A delivery is on its way to the path: it counts against `room` until `leave`."""
         for load in path.loads:
             load.enter()
+        if not path.window.is_proven:
+            self.unproven.enter()
 
     def leave(self, path: Path) -> None:
         """A delivery that had entered is done with."""
         for load in path.loads:
             load.leave()
+        if not path.window.is_proven:
+            self.unproven.leave()
 
     def room(self, path: Path, priority: Priority, now: float) -> int:
         """Return how many more deliveries may come into hand for the path.
@@ -145,16 +157,34 @@ class Throttle:
             waiting = max(0, coming - window.busy)
             for bucket in path.rates:
                 room = min(room, bucket.available(now, within=_LOOK_AHEAD_SECONDS) - waiting)
+        loads = path.loads
+        if not window.is_proven:
+            room = min(room, self._unproven_room(priority, now))
+            loads = (*loads, self.unproven)
         if room <= 0:
             return 0
-        for load in path.loads:
+        for load in loads:
             load.promise(min(room, _PROMISE_MOST), now, seconds=_PROMISE_SECONDS)
         return room
+
+    def unknown_room(self, in_hand: int, priority: Priority, now: float) -> int:
+        """Return how many more deliveries may come into hand for a domain whose site is not known, beside `in_hand`."""
+        room = min(UNKNOWN_ROOM - in_hand, self._unproven_room(priority, now))
+        if room <= 0:
+            return 0
+        self.unproven.promise(room, now, seconds=_PROMISE_SECONDS)
+        return room
+
+    def _unproven_room(self, priority: Priority, now: float) -> int:
+        left = _UNPROVEN_MOST + (_UNPROVEN_HIGH if priority is Priority.HIGH else 0) - self.unproven.coming(now)
+        return min(left, max(1, left // _UNPROVEN_SHARE))
 
     def is_crowded(self, path: Path, priority: Priority) -> bool:
         """Whether so many wait already that another one had better come again later: nobody may fill the hand."""
         extra = _HIGH_EXTRA if priority is Priority.HIGH else 0
         if path.window.in_hand >= 2 * _AHEAD * min(max(path.window.size, self._rules.start), path.most) + extra:
+            return True
+        if not path.window.is_proven and self.unproven.in_hand >= _UNPROVEN_MOST + _UNPROVEN_HIGH + extra:
             return True
         return any(gauge.in_hand >= 2 * _AHEAD * gauge.limit + extra for gauge in path.gauges)
 
@@ -192,8 +222,10 @@ class Throttle:
         window = path.window
         if feedback is Feedback.REACHED:
             window.succeeded(path.most)
+            self._prove(window, is_proven=True)
         elif feedback is Feedback.UNREACHED:
             window.failed(now)
+            self._prove(window, is_proven=False)
         window.busy -= 1
         for gauge in path.gauges:
             gauge.busy -= 1
@@ -225,12 +257,20 @@ class Throttle:
         """Yield everything that would keep a message waiting now, for `queue explain`."""
         if path.window.busy >= path.window.limit(now):
             yield self._window_wait(path, now)
+        if not path.window.is_proven and self.unproven.in_hand >= _UNPROVEN_MOST:
+            why = f"{path.site} was not reached lately, and such sites have {_UNPROVEN_MOST} deliveries in hand already"
+            yield Wait(None, why, path.window)
         for gauge in path.gauges:
             if gauge.busy >= gauge.limit:
                 yield Wait(None, f"all {gauge.limit} connections are busy ({_says(gauge.ceiling)})", gauge)
         for bucket in (*path.rates, *path.connection_rates):
             if bucket.wait(now):
                 yield _bucket_wait(bucket, bucket.wait(now))
+
+    def _prove(self, window: Window, *, is_proven: bool) -> None:
+        if window.is_proven != is_proven:
+            window.is_proven = is_proven
+            self.unproven.in_hand += -window.in_hand if is_proven else window.in_hand
 
     def _window_wait(self, path: Path, now: float) -> Wait:
         window = path.window

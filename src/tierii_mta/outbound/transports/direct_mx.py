@@ -24,7 +24,7 @@ from tierii_mta.outbound.route_book import RouteBook
 from tierii_mta.outbound.security import TlsContexts
 from tierii_mta.outbound.shaping import Shaping
 from tierii_mta.outbound.sources import Source, choose_source
-from tierii_mta.outbound.throttle import UNKNOWN_ROOM, Path, Throttle
+from tierii_mta.outbound.throttle import Path, Throttle
 from tierii_mta.queue.delivery import Attempt, Delivery, Lane, Outcome, Priority, Returned, Stage
 from tierii_mta.resolver.answer import Resolver
 
@@ -92,7 +92,7 @@ class DirectMx:
         now = self._clock.monotonic()
         path = self._throttle.path(source.name, lane.domain, now)
         if path is None:
-            return max(0, UNKNOWN_ROOM - self._unrouted[lane.domain])
+            return self._throttle.unknown_room(self._unrouted[lane.domain], priority, now)
         return self._throttle.room(path, priority, now)
 
     async def deliver(self, delivery: Delivery, activate: Callable[[], Awaitable[bool]]) -> Outcome:
@@ -168,12 +168,14 @@ class DirectMx:
             self._throttle.enter(path)
         else:
             self._unrouted[domain] += 1
+            self._throttle.unproven.enter()
         try:
             yield
         finally:
             if path is not None:
                 self._throttle.leave(path)
             else:
+                self._throttle.unproven.leave()
                 self._unrouted[domain] -= 1
                 if not self._unrouted[domain]:
                     del self._unrouted[domain]
