@@ -441,7 +441,6 @@ async def test_a_session_that_ends_inside_tls_is_lost_like_any_other(authority: 
         (says(b"220-a\r\n221 b\r\n"), Stage.GREETING, 451, True),
         (says(b"\0\xff" * 100 + b"\r\n"), Stage.GREETING, 451, True),
         (hostile_mx.ehlo_of_a_megabyte, Stage.EHLO, 451, True),
-        (hostile_mx.hangs_up_after(0), Stage.MAIL, 421, True),
     ],
     ids=[
         "554 banner",
@@ -450,20 +449,55 @@ async def test_a_session_that_ends_inside_tls_is_lost_like_any_other(authority: 
         "changing codes",
         "no reply at all",
         "EHLO of 1 MB",
-        "EHLO, FIN",
     ],
 )
 async def test_a_host_that_misbehaves_before_the_first_message(
     contexts: TlsContexts, script: Script, stage: Stage, code: int, is_local: bool
 ) -> None:
-    if stage is Stage.MAIL:
-        transaction, _ = await attempt(script, contexts)
-        assert (transaction.stage, transaction.reply.code, transaction.is_local) == (stage, code, is_local)
-        assert not transaction.dot_written
-        return
     error = await refusal(script, contexts)
     assert (error.stage, error.reply.code, error.is_local, error.is_tls) == (stage, code, is_local, False)
     assert error.reply.text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("farewell", "text"),
+    [
+        (b"", "421 4.4.2 connection lost"),
+        (b"421 4.3.2 busy\r\n", "421 4.3.2 busy"),
+        (b"250 x\r\n", "451 4.5.0 the peer"),
+    ],
+    ids=["FIN", "421", "another reply"],
+)
+async def test_a_session_that_ends_before_its_first_message_is_the_hosts_failure(
+    contexts: TlsContexts, farewell: bytes, text: str
+) -> None:
+    async with HostileMx(hostile_mx.hangs_up_after(0, farewell)) as mx:
+        try:
+            session = await connect(mx.port, contexts)
+            while session.is_worth_keeping(ManualClock()):
+                await asyncio.sleep(0)
+            transaction = await session.transact(ENVELOPE, MESSAGE)
+        except ConnectFailed as error:  # it was known in time
+            stage, reply = error.stage, error.reply
+        else:
+            stage, reply = transaction.stage, transaction.reply
+            assert not transaction.is_stale
+            await session.close()
+    assert stage is Stage.MAIL
+    assert str(reply).startswith(text)
+
+
+async def test_a_host_that_rejects_a_handshake_behind_our_back_has_failed_at_tls(authority: Authority) -> None:
+    context = authority.server("mx.example")
+
+    async def script(peer: Peer) -> None:
+        await peer.greet(("STARTTLS",))
+        await peer.line()
+        await peer.start_tls(context)
+        peer.reset()
+
+    error = await refusal(script, authority.contexts, tls=TlsPolicy.OPPORTUNISTIC)
+    assert error.is_tls
 
 
 @pytest.mark.parametrize("script", [hostile_mx.silent, hostile_mx.trickling_banner], ids=["silent", "1 byte at a time"])

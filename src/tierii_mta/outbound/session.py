@@ -156,14 +156,16 @@ class Session:
         return ended.state is State.RSET or (ended.state is State.MAIL and (ended.is_local or ended.reply.code == 421))
 
     def _gone(self) -> Transaction:
+        """Nothing can be sent: a reused session says nothing about the host, one that never carried a message does."""
+        ended = None if self.uses else self._connection.client.ended
         return Transaction(
             stage=Stage.MAIL,
-            reply=Reply.of(421, "the session had ended before the message", "4.4.2"),
-            is_local=True,
+            reply=ended.reply if ended else Reply.of(421, "the session had ended before the message", "4.4.2"),
+            is_local=ended.is_local if ended else True,
             recipients={},
             dot_written=False,
             is_reusable=False,
-            is_stale=True,
+            is_stale=self.uses > 0,
         )
 
     @property

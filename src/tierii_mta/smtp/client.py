@@ -58,7 +58,7 @@ class Ended:
 class Client:
     """One connection's dialogue.
 
-    `ended` is None until something is decided: the connection, in a state before READY, or the latest transaction.
+    `ended` is None until something is decided: the connection, before its first transaction, or the latest transaction.
     """
 
     def __init__(self, ehlo: str, *, wants_tls: bool = False, requires_tls: bool = False) -> None:
@@ -73,6 +73,7 @@ class Client:
         self.recipients: dict[Address, Reply] = {}  # the answer to each RCPT of the latest transaction
         self.dot_written = False  # whether the latest transaction's final dot was handed out by next_piece
         self._needs_rset = False
+        self._is_fresh = True  # no transaction has begun
         self._clear()
 
     def _clear(self) -> None:
@@ -155,7 +156,7 @@ class Client:
         """
         if self.state is not State.READY:
             raise RuntimeError(f"a transaction cannot begin in state {self.state}")
-        self.ended, self.recipients, self.dot_written = None, {}, False
+        self.ended, self.recipients, self.dot_written, self._is_fresh = None, {}, False, False
         known = self.extensions
         is_smtputf8 = envelope.needs_smtputf8 or _has_utf8_address(envelope)
         size_bytes = max(envelope.size_bytes, len(message))
@@ -210,10 +211,17 @@ class Client:
             self._output += self._commands.pop() if self._commands else commands.DATA
 
     def _end(self, reply: Reply, *, is_local: bool = False) -> None:
-        """Close. The first decision stands; without one, this reply decides."""
-        if self.ended is None and self.state is not State.READY:
-            is_tls = self.state in (State.STARTTLS, State.HANDSHAKE)
-            self.ended = Ended(state=self.state, reply=reply, is_local=is_local, is_tls=is_tls)
+        """Close. The first decision stands; without one, this reply decides.
+
+        Between transactions nothing is decided; before the first one it is, as if MAIL had been met by it.
+        """
+        state = State.MAIL if self.state is State.READY and self._is_fresh else self.state
+        if self.ended is None and state is not State.READY:
+            # Some servers reject a handshake only after our side of it has ended (RFC 8446 section 4.4.4).
+            is_tls = state in (State.STARTTLS, State.HANDSHAKE) or (
+                state is State.EHLO and self._is_secure and is_local
+            )
+            self.ended = Ended(state=state, reply=reply, is_local=is_local, is_tls=is_tls)
         self.state = State.CLOSED
 
     def _break_off(self, what: str) -> None:
