@@ -363,6 +363,37 @@ async def test_a_broken_handshake_is_followed_by_plaintext_to_the_same_host() ->
     assert b"STARTTLS" not in mx.peers[1].heard
 
 
+async def test_broken_tls_is_remembered_for_an_hour() -> None:
+    async def script(peer: Peer) -> None:
+        is_tls_broken = peer.number in (1, 5)
+        await (hostile_mx.garbage_for_a_handshake(peer) if is_tls_broken else polite(peer))
+
+    async def polite(peer: Peer) -> None:
+        await peer.greet(("STARTTLS", "PIPELINING"))
+        await peer.serve(messages=1)
+        peer.close()
+
+    async with HostileMx(script) as mx, Rig(port=mx.port) as rig:
+        rig.host(10)
+        for _ in range(3):
+            assert isinstance(await rig.deliver(), Delivered)
+        assert [b"STARTTLS" in peer.heard for peer in mx.peers] == [True, False, False, False]
+        rig.clock.advance(timedelta(hours=1))
+        assert isinstance(await rig.deliver(), Delivered)
+        assert [b"STARTTLS" in peer.heard for peer in mx.peers[4:]] == [True, False]
+
+
+async def test_a_host_that_takes_neither_tls_nor_plaintext_is_asked_for_tls_again() -> None:
+    async def script(peer: Peer) -> None:
+        await (hostile_mx.garbage_for_a_handshake if peer.number % 2 else says(b"421 4.3.2 busy\r\n"))(peer)
+
+    async with HostileMx(script) as mx, Rig(port=mx.port) as rig:
+        rig.host(10)
+        for _ in range(2):
+            assert isinstance(await rig.deliver(), Deferred)
+        assert [b"STARTTLS" in peer.heard for peer in mx.peers] == [True, False, True, False]
+
+
 @pytest.mark.parametrize("policy", ["required", "verified"])
 async def test_where_a_policy_wants_tls_plaintext_is_never_tried(policy: str) -> None:
     outcome, mx = await outcome_of(breaks_tls_once(1), shaping=f"default: {{tls: {policy}}}")

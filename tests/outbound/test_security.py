@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tierii_mta.outbound.security import TlsContexts, TlsPolicy, fallback
+from tests.support.clock import ManualClock
+from tierii_mta.outbound.security import BrokenTls, TlsContexts, TlsPolicy, fallback
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,14 @@ def test_a_file_of_authorities_replaces_the_systems(tmp_path: Path) -> None:
 def test_only_required_and_verified_need_a_host_with_starttls() -> None:
     assert [policy for policy in TlsPolicy if policy.requires_tls] == [TlsPolicy.REQUIRED, TlsPolicy.VERIFIED]
     assert [policy for policy in TlsPolicy if not policy.wants_tls] == [TlsPolicy.NONE]
+
+
+def test_broken_tls_is_remembered_for_so_many_addresses_and_weakens_no_stricter_policy() -> None:
+    broken = BrokenTls(ManualClock(), entries=2)
+    for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+        broken.note(address)
+    wanted = TlsPolicy.OPPORTUNISTIC
+    policies = [broken.policy(f"192.0.2.{number}", wanted) for number in (1, 2, 3)]
+    assert policies == [wanted, TlsPolicy.NONE, TlsPolicy.NONE]
+    assert broken.policy("192.0.2.3", TlsPolicy.REQUIRED) is TlsPolicy.REQUIRED
+    assert broken.policy("192.0.2.3", TlsPolicy.VERIFIED) is TlsPolicy.VERIFIED

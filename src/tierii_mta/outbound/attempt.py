@@ -32,7 +32,7 @@ from tierii_mta.outbound.interpret import ACCEPTED, classify, decide, tries_next
 from tierii_mta.outbound.pool import Pool
 from tierii_mta.outbound.reply_class import ReplyClass
 from tierii_mta.outbound.route import Route, Target
-from tierii_mta.outbound.security import TlsContexts, TlsPolicy, fallback
+from tierii_mta.outbound.security import BrokenTls, TlsContexts, TlsPolicy, fallback
 from tierii_mta.outbound.session import ConnectFailed, Host, Reuse, Session, SessionKey, Timeouts, open_session
 from tierii_mta.outbound.sources import Source
 from tierii_mta.outbound.throttle import Feedback, Path, Permit, Wait
@@ -63,6 +63,7 @@ class Equipment:
     pool: Pool
     content: ContentSource
     contexts: TlsContexts
+    broken_tls: BrokenTls
     port: int = 25
     timeouts: Timeouts = field(default_factory=Timeouts)
     hasty: timedelta = timedelta(seconds=10)  # to connect, while other addresses remain
@@ -208,6 +209,7 @@ class DeliveryAttempt:
 
     async def _connect(self, target: Target, tls: TlsPolicy) -> Session | None:
         equipment, errand = self._equipment, self._errand
+        tls = equipment.broken_tls.policy(target.address, tls)
         wait = await equipment.gate.connect(errand.path)
         if wait is not None:
             raise _Over(self._given_up() if self._met else self._returned(wait))
@@ -228,7 +230,9 @@ class DeliveryAttempt:
         except ConnectFailed as failed:
             weaker = fallback(tls) if failed.is_tls else None
             if weaker is not None:
-                return await self._connect(target, weaker)
+                if session := await self._connect(target, weaker):
+                    equipment.broken_tls.note(target.address)
+                return session
             met = _Met(failed.stage, failed.reply, failed.is_local, target.host, target.address, is_ours=failed.is_ours)
             self._met.append(met)
             return None

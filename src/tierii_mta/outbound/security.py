@@ -1,4 +1,4 @@
-"""TLS towards MX hosts: the policy of a session, what may follow a TLS failure, and the contexts.
+"""TLS towards MX hosts: the policy of a session, what may follow a TLS failure and for how long, and the contexts.
 
 Owns which TLS a policy asks for; not who sets the policy (outbound.shaping, later MTA-STS and DANE) nor the handshake
 (outbound.connection).  Opportunistic TLS never verifies: verify-or-fail loses mail, and plaintext is worse than an
@@ -8,6 +8,8 @@ unverified certificate.  RFC 3207, RFC 7435, RFC 8314 §4 (TLS 1.2 and later).  
 import ssl
 from enum import StrEnum
 from pathlib import Path
+
+from tierii_mta.clock import Clock
 
 
 class TlsPolicy(StrEnum):
@@ -32,6 +34,37 @@ class TlsPolicy(StrEnum):
 def fallback(policy: TlsPolicy) -> TlsPolicy | None:
     """Return the policy to connect to the same host with after a TLS failure, or None: this host is of no use now."""
     return TlsPolicy.NONE if policy is TlsPolicy.OPPORTUNISTIC else None
+
+
+class BrokenTls:
+    """Addresses whose STARTTLS failed and which then took us in plaintext; believed for an hour, then tried again.
+
+    Without it each new session to such a host pays for its handshake once more, up to the time-out.  Only a policy
+    that allows plaintext is weakened.  Bounded: the one noted longest ago is forgotten first.
+    """
+
+    LIFETIME_SECONDS = 3600.0
+
+    def __init__(self, clock: Clock, *, entries: int = 10_000) -> None:
+        self._clock, self._entries = clock, entries
+        self._until: dict[str, float] = {}
+
+    def note(self, address: str) -> None:
+        """Remember an address."""
+        self._until.pop(address, None)
+        if len(self._until) >= self._entries:
+            del self._until[next(iter(self._until))]
+        self._until[address] = self._clock.monotonic() + self.LIFETIME_SECONDS
+
+    def policy(self, address: str, wanted: TlsPolicy) -> TlsPolicy:
+        """Return the policy for a new session: the one wanted, or the weaker one it allows after a TLS failure."""
+        weaker = fallback(wanted)
+        if weaker is None or (until := self._until.get(address)) is None:
+            return wanted
+        if self._clock.monotonic() < until:
+            return weaker
+        del self._until[address]
+        return wanted
 
 
 class TlsContexts:

@@ -21,7 +21,7 @@ from tierii_mta.outbound.interpret import decide
 from tierii_mta.outbound.pool import Pool
 from tierii_mta.outbound.route import Route, RouteFailed, RoutePolicy
 from tierii_mta.outbound.route_book import RouteBook
-from tierii_mta.outbound.security import TlsContexts
+from tierii_mta.outbound.security import BrokenTls, TlsContexts
 from tierii_mta.outbound.shaping import Shaping
 from tierii_mta.outbound.sources import Source, choose_source
 from tierii_mta.outbound.throttle import Path, Throttle
@@ -71,7 +71,7 @@ class DirectMx:
         self._gate = Gate(self._throttle, clock)
         self._pool = Pool(clock)
         self._routes = RouteBook(resolver, clock, _route_policy(settings, shaping))
-        self._content, self._contexts = content, contexts
+        self._content, self._contexts, self._broken_tls = content, contexts, BrokenTls(clock)
         self._equipment = self._new_equipment()
         self._unrouted: Counter[str] = Counter()  # deliveries in hand by domain, before its site is known
         self._paused: dict[str, float] = {}  # source → until
@@ -201,6 +201,7 @@ class DirectMx:
             pool=self._pool,
             content=self._content,
             contexts=self._contexts,
+            broken_tls=self._broken_tls,
             port=self._settings.port,
             timeouts=self._settings.timeouts,
             deadline=self._settings.deadline,
