@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import drivers, outbound
+from benchmarks import drivers, outbound, queue
 
-_MEASUREMENTS = {"drivers": drivers.main, "outbound": outbound.main}
+_MEASUREMENTS = {"drivers": drivers.main, "outbound": outbound.main, "queue": queue.main}
 
 
 def main() -> int:

@@ -1,229 +1,224 @@
-"""Campaign throughput: the whole daemon to `smtp-sink` on loopback, rendered per recipient and signed with RSA-2048.
+"""Campaign throughput: our daemon, Postfix, and Postfix signing through OpenDKIM and rspamd, side by side in one run.
 
-Two peers in the same run and to the same sink: a private Postfix (benchmarks.postfix) that relays messages of the same
-size, unsigned and alike, with as many connections; and `smtp-source`, which has neither queue nor content and so shows
-what the sink can take.  The cost of one RSA-2048 signature says how fast the machine was at that hour.
+`python -m benchmarks outbound [--messages N] [--connections N] [--domains N] [--rounds N] [--peers LIST] [--json]`;
+`--peers ours` runs our daemon alone, the quickest comparison of two trees of ours.  Root is needed for the Postfixes,
+and `apt-get install postfix opendkim rspamd`; a peer whose program is missing is named and left out.  The data lies
+where TMPDIR says: it should be a disk, not memory.
+
+1. All systems are started and stay up.  Each delivers to the same port of loopback, 4 KB a message, one recipient
+   each, over the same number of connections; ours is rendered for every recipient and signed with RSA-2048.
+2. The checked round: 200 messages through each system to a sink that keeps them.  All recipients must be there, once
+   each, and dkimpy must verify every message of a system that signs.  No rate is taken; the systems warm up by it.
+3. The timed rounds: the systems take turns, each `--rounds` times, to a sink that only counts, at a price which is the
+   same for all (benchmarks.sink).  A round counts only if the sink took exactly N messages and the system itself says
+   that it delivered N.  What cannot sign refuses the mail, so the signatures of step 2 hold here too.
+
+Of several rounds the one with the median rate is printed.  msg/s is taken at the sink from the first to the last
+arrival.  Ours enqueues before the first message leaves, Postfix takes in while it delivers: `with intake` counts from
+the first message handed in, and so does CPU, our `enqueue` included.  Flushes are those of the disk, whoever asked.
 """
 
 import argparse
-import asyncio
-import csv
-import json
-import os
-import shutil
-import socket
-import sqlite3
-import subprocess
-import sys
-import tempfile
+import statistics
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
-import psutil
-import yaml
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
+from benchmarks import machine, postfix, report, verification
+from benchmarks.milters import MILTERS
+from benchmarks.ours import Ours
+from benchmarks.processes import MemoryWatch
+from benchmarks.sink import MISSING, SINK, SOURCE, counting_sink, keeping_sink
+from benchmarks.testbed import System, Testbed, open_testbed
 
-from benchmarks import postfix
-from tierii_mta.authentication import dkim
-from tierii_mta.queue.delivery import State
-from tierii_mta.rehearsal.dns import DnsServer
-from tierii_mta.storage.backend import SQLITE_FILE
-from tierii_mta.storage.codes import STATE
-
-PROGRAM = [sys.executable, "-m", "tierii_mta.cli.main"]
-_SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin:/bin")
-_SOURCE = shutil.which("smtp-source", path="/usr/sbin:/usr/bin:/bin")
-_PARAGRAPH = "<p>Dear {{ first_name }}, spring is here and so are {{ discount }} percent off for {{ company }}.</p>\n"
+OURS, PLAIN, SOURCE_ALONE = Ours.name, "postfix", "smtp-source"
+_PEERS = (SOURCE_ALONE, PLAIN, *MILTERS)
+_CHECKED = 200
+_PATIENCE_S = 120
 
 
 def main(arguments: list[str]) -> int:
-    """Print a JSON object with the figures; exit 69 where smtp-sink is missing."""
+    """Run it; exit 69 where smtp-sink is missing."""
     options = argparse.ArgumentParser(prog="python -m benchmarks outbound")
     options.add_argument("--messages", type=int, default=20_000)
-    options.add_argument("--connections", type=int, default=20)
-    options.add_argument("--domains", type=int, default=20)
-    options.add_argument("--peers", default="smtp-source,postfix", help="beside ours; `ours`: none, the quickest run")
+    options.add_argument("--connections", type=int, default=20, help="to the sink, for each system")
+    options.add_argument("--domains", type=int, default=20, help="that the recipients are spread over")
+    options.add_argument("--rounds", type=int, default=1, help="timed rounds of each system, taken in turn")
+    options.add_argument("--peers", default=",".join(_PEERS), help="beside ours; `ours`: none, the quickest run")
+    options.add_argument("--json", action="store_true")
     chosen = options.parse_args(arguments)
-    if not _SINK or not _SOURCE:
-        sys.stderr.write("smtp-sink and smtp-source are missing; apt-get install postfix\n")
+    peers = [name for name in chosen.peers.split(",") if name != "ours"]
+    if unknown := set(peers) - set(_PEERS):
+        options.error(f"--peers: {', '.join(unknown)}; there are {', '.join(_PEERS)}, ours")
+    if not SINK or not SOURCE:
+        report.note(MISSING)
         return 69
-    figures = asyncio.run(_measure(chosen.messages, chosen.connections, chosen.domains, chosen.peers.split(",")))
-    sys.stdout.write(json.dumps(figures, indent=1) + "\n")
+    with open_testbed(connections=chosen.connections, domains=chosen.domains) as testbed, ExitStack() as stack:
+        facts = {
+            "messages": chosen.messages,
+            "connections": chosen.connections,
+            "domains": chosen.domains,
+            "fsyncs_per_s": machine.fsyncs_per_s(testbed.folder),
+        }
+        systems = list(_open_systems(testbed, peers, stack))
+        sizes = {system.name: _check(system, testbed) for system in systems}
+        results = _take_turns(systems, testbed, chosen.messages, chosen.rounds)
+        facts["rsa_2048_ms"] = machine.signature_ms()
+    rows = [_row(result, sizes[result.system]) for result in results]
+    report.tell(facts, rows, _ratios(results), as_json=chosen.json)
     return 0
 
 
-async def _measure(messages: int, connections: int, domains: int, peers: Sequence[str]) -> dict[str, object]:
-    with tempfile.TemporaryDirectory(prefix="tierii-bench-") as name:
-        folder = Path(name)
-        async with DnsServer() as dns:
-            port = _free_port()
-            for number in range(domains):
-                dns.add(f"d{number}.example", "MX", 10, "mx.sink.example")
-            dns.add("mx.sink.example", "A", "127.0.0.1")
-            user = ["-u", "postfix"] if os.geteuid() == 0 else []
-            sink = subprocess.Popen([str(_SINK), *user, f"127.0.0.1:{port}", "1024"])
-            try:
-                await asyncio.sleep(0.5)
-                source = _source(port, messages, connections) if "smtp-source" in peers else None
-                relay = _relay(folder / "postfix", port, messages, connections) if "postfix" in peers else None
-                config = _settings(folder, dns.address, port, connections)
-                campaign = _campaign(folder, messages, domains)
-                ours = await _ours(folder, config, campaign, messages)
-            finally:
-                sink.terminate()
-                sink.wait()
-    figures: dict[str, object] = {"messages": messages, "connections": connections, "rsa_2048_ms": _signature_ms()}
-    figures |= {"smtp-source": source, "postfix": relay, "tierii-mta": asdict(ours)}
-    if relay is not None:
-        figures["ratio_to_postfix"] = round(ours.messages_per_s / relay["messages_per_s"], 2)
-    return figures
+# -- the systems ---------------------------------------------------------------------------------------------------
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+class Source:
+    """smtp-source straight to the sink, with neither queue nor content: what the sink can take."""
+
+    name, signs = SOURCE_ALONE, False
+
+    def __init__(self, testbed: Testbed) -> None:
+        self._testbed = testbed
+
+    def take(self, label: str, messages: int) -> None:
+        postfix.inject(self._testbed.sink, messages, self._testbed)
+
+    def settle(self, label: str, messages: int) -> None:
+        """Nothing is kept, so nothing can wait."""
+
+    def cpu_s(self) -> Mapping[str, float]:
+        return {}
+
+    def trees(self) -> Sequence[int]:
+        return []
 
 
-def _signature_ms(count: int = 300) -> float:
-    """Return the CPU time of one signature, once everything else has ended."""
-    key = rsa.generate_private_key(65537, 2048)
-    started = time.process_time()
-    for _ in range(count):
-        key.sign(b"x" * 300, padding.PKCS1v15(), SHA256())
-    return round(1000 * (time.process_time() - started) / count, 3)
+def _open_systems(testbed: Testbed, peers: Sequence[str], stack: ExitStack) -> Iterator[System]:
+    if SOURCE_ALONE in peers:
+        yield Source(testbed)
+    for name in (PLAIN, *MILTERS):
+        if name not in peers:
+            continue
+        milter = MILTERS.get(name)
+        if reason := postfix.reason_to_skip() or (milter.reason_to_skip() if milter else None):
+            report.note(f"without the peer {name}: {reason}")
+            continue
+        served = stack.enter_context(milter.serving(testbed)) if milter else None
+        peer = postfix.Postfix(testbed, f"postfix + {name}" if milter else name, served)
+        stack.enter_context(peer.running())
+        yield peer
+    ours = Ours(testbed)
+    ours.start()
+    stack.callback(ours.stop)
+    yield ours
 
 
-def _source(port: int, messages: int, connections: int) -> dict[str, float]:
-    started = time.monotonic()
-    subprocess.run(
-        [str(_SOURCE), "-s", str(connections), "-m", str(messages), "-l", "4096", f"127.0.0.1:{port}"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return {"messages_per_s": round(messages / (time.monotonic() - started))}
-
-
-def _relay(home: Path, sink: int, messages: int, connections: int) -> dict[str, float] | None:
-    reason = postfix.reason_to_skip()
-    if reason is not None:
-        sys.stderr.write(f"without Postfix as a peer: {reason}\n")
-        return None
-    return postfix.relay(home, port=_free_port(), sink=sink, messages=messages, connections=connections)
-
-
-def _settings(folder: Path, nameserver: str, port: int, connections: int) -> Path:
-    (folder / "rsa.pem").write_bytes(dkim.generate_key(dkim.KeyKind.RSA))
-    (folder / "shaping.yaml").write_text(
-        yaml.safe_dump({"default": {"connections": connections, "rate": None, "connection_rate": None}})
-    )
-    config = folder / "tierii-mta.yaml"
-    config.write_text(
-        yaml.safe_dump(
-            {
-                "hostname": "mta.bench.example",
-                "data_dir": "data",
-                "dns": {"nameservers": [nameserver]},
-                "domains": {"bench.example": {"dkim": [{"selector": "rsa", "key": "rsa.pem"}]}},
-                "outbound": {"port": port, "allow_loopback": True, "shaping": "shaping.yaml"},
-                "web": {"listen": f"127.0.0.1:{_free_port()}"},
-                "log": {"level": "warning"},
-            }
-        )
-    )
-    return config
-
-
-def _campaign(folder: Path, messages: int, domains: int) -> Path:
-    (folder / "mail.html.j2").write_text("<html><body>\n" + _PARAGRAPH * 28 + "</body></html>\n")
-    (folder / "mail.txt.j2").write_text("Dear {{ first_name }}, spring is here.\n")
-    with (folder / "people.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["email", "first_name", "company"])
-        rows.writerows([f"user{n}@d{n % domains}.example", f"Name{n}", f"Company {n}"] for n in range(messages))
-    campaign = folder / "campaign.yaml"
-    campaign.write_text(
-        yaml.safe_dump(
-            {
-                "campaign": {"id": "bench"},
-                "from": {"name": "Bench", "email": "news@bench.example"},
-                "subject": "Hello {{ first_name }}",
-                "template": {"html": "mail.html.j2", "text": "mail.txt.j2"},
-                "variables": {"discount": 30},
-                "contacts": [{"type": "csv", "path": "people.csv"}],
-            }
-        )
-    )
-    return campaign
+# -- the rounds ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ours:
-    """What our own daemon took for the campaign; `cpu_ms` a message, by what the time went to."""
+class Result:
+    """One timed round of one system."""
 
-    messages_per_s: float
-    enqueue_rows_per_s: float
-    cpu_ms: Mapping[str, float]
-    memory_pss_mb: float
-
-
-async def _ours(folder: Path, config: Path, campaign: Path, messages: int) -> Ours:
-    begun = time.monotonic()
-    subprocess.run([*PROGRAM, "--config", str(config), "enqueue", str(campaign)], check=True, capture_output=True)
-    enqueue_s = time.monotonic() - begun
-    with (folder / "daemon.log").open("wb") as log:
-        daemon = await asyncio.create_subprocess_exec(
-            *PROGRAM, "--config", str(config), "serve", stdout=log, stderr=log
-        )
-        try:
-            return await _watch(config, daemon, messages, enqueue_rows_per_s=round(messages / enqueue_s))
-        finally:
-            if daemon.returncode is None:
-                daemon.terminate()
-            await daemon.wait()
+    system: str
+    signs: bool
+    rate: float  # messages a second at the sink, from the first arrival to the last
+    rate_with_intake: float
+    cpu_ms: Mapping[str, float]  # a message, by part
+    peak_mb: float
+    flushes: int | None
 
 
-async def _watch(config: Path, daemon: asyncio.subprocess.Process, messages: int, *, enqueue_rows_per_s: float) -> Ours:
-    """Measure from the first to the last completed message, as the database counts them."""
-    process = psutil.Process(daemon.pid)
-    done = 0
-    while daemon.returncode is None and not done:
-        await asyncio.sleep(0.05)
-        done = await _completed(config)
-    first, started, used = done, time.monotonic(), _cpu_ms(process)
-    while daemon.returncode is None and done < messages:
-        await asyncio.sleep(0.25)
-        done = await _completed(config)
-    if daemon.returncode is not None:
-        raise SystemExit("the daemon ended before its campaign:\n" + (config.parent / "daemon.log").read_text())
-    count, elapsed = max(1, messages - first), time.monotonic() - started
-    return Ours(
-        messages_per_s=round(count / elapsed),
-        enqueue_rows_per_s=enqueue_rows_per_s,
-        cpu_ms={name: round((spent - used.get(name, 0)) / count, 3) for name, spent in _cpu_ms(process).items()},
-        memory_pss_mb=round(sum(one.memory_full_info().pss for one in _family(process)) / 1e6, 1),
+def _check(system: System, testbed: Testbed) -> int:
+    """Send a few messages to be looked at; return their mean size. SystemExit if one is missing or not signed."""
+    with keeping_sink(testbed.sink, testbed.folder) as folder:
+        with _blaming(system):
+            system.take("checked", _CHECKED)
+            system.settle("checked", _CHECKED)
+        time.sleep(0.2)  # the sink closes its files after its reply
+    kept = verification.read(folder, dkim_records=testbed.dkim_records)
+    if kept.messages != _CHECKED or len(kept.recipients) != _CHECKED:
+        raise SystemExit(f"{system.name}: {kept.messages} messages to {len(kept.recipients)} people, not {_CHECKED}")
+    if system.signs and kept.verified != _CHECKED:
+        raise SystemExit(f"{system.name}: dkimpy verifies {kept.verified} of {_CHECKED} messages")
+    report.note(f"{system.name}: {kept.messages} messages arrived, {kept.verified} with a signature that verifies")
+    return kept.mean_bytes
+
+
+def _take_turns(systems: Sequence[System], testbed: Testbed, messages: int, rounds: int) -> list[Result]:
+    taken: dict[str, list[Result]] = {system.name: [] for system in systems}
+    for number in range(rounds):
+        for system in systems:
+            result = _time(system, testbed, f"timed{number}", messages)
+            taken[system.name].append(result)
+            report.note(f"{system.name}: {result.rate:,.0f} msg/s")
+    return [_median(results) for results in taken.values()]
+
+
+def _median(results: Sequence[Result]) -> Result:
+    middle = statistics.median_low(result.rate for result in results)
+    return next(result for result in results if result.rate == middle)
+
+
+def _time(system: System, testbed: Testbed, label: str, messages: int) -> Result:
+    with counting_sink(testbed.sink, testbed.folder) as arrivals, MemoryWatch(system.trees) as memory:
+        used, flushed, started = system.cpu_s(), machine.flushes(testbed.folder), time.monotonic()
+        with _blaming(system):
+            system.take(label, messages)
+            arrivals.wait_for(messages, patience_s=_PATIENCE_S)
+            system.settle(label, messages)
+        spent, flushed_now = system.cpu_s(), machine.flushes(testbed.folder)
+        arrivals.look()
+    if arrivals.count != messages:
+        raise SystemExit(f"{system.name}: {arrivals.count} messages arrived, not {messages}")
+    first_at, first, last_at, _ = arrivals.span()
+    return Result(
+        system=system.name,
+        signs=system.signs,
+        rate=(messages - first) / max(last_at - first_at, 1e-3),
+        rate_with_intake=messages / (last_at - started),
+        cpu_ms={part: 1000 * (spent[part] - used[part]) / messages for part in spent},
+        peak_mb=memory.peak_mb,
+        flushes=None if flushed is None or flushed_now is None else flushed_now - flushed,
     )
 
 
-def _family(daemon: psutil.Process) -> list[psutil.Process]:
-    return [daemon, *daemon.children(recursive=True)]
+@contextmanager
+def _blaming(system: System) -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as cause:
+        raise SystemExit(f"{system.name}: {cause}") from cause
 
 
-def _cpu_ms(daemon: psutil.Process) -> dict[str, float]:
-    """Return the CPU time spent so far: by the event loop, by the daemon's other threads, and by its children."""
-    threads = {one.id: one.user_time + one.system_time for one in daemon.threads()}
-    loop = threads.pop(daemon.pid)
-    children = sum(sum(one.cpu_times()[:2]) for one in daemon.children(recursive=True))
-    spent = {"main loop": loop, "other threads": sum(threads.values()), "child processes": children}
-    return {name: 1000 * seconds for name, seconds in spent.items()}
+# -- the figures ---------------------------------------------------------------------------------------------------
 
 
-async def _completed(config: Path) -> int:
-    """Read the tally directly: a command of ours would take a core for itself."""
-    path = config.parent / "data" / SQLITE_FILE
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        query = "SELECT COALESCE(SUM(count), 0) FROM tally WHERE kind = ?"
-        (count,) = database.execute(query, (STATE[State.COMPLETED],)).fetchone()
-    return int(count)
+def _row(result: Result, size: int) -> report.Row:
+    cpu = {part: round(value, 3) for part, value in result.cpu_ms.items()}
+    return {
+        "system": result.system,
+        "signs": "RSA-2048" if result.signs else "no",
+        "bytes": size,
+        "msg/s": round(result.rate),
+        "with intake": round(result.rate_with_intake),
+        "CPU s/1000": round(sum(cpu.values()), 2) if cpu else None,
+        "PSS MB": round(result.peak_mb) if cpu else None,
+        "flushes": result.flushes,
+        "CPU ms a message": cpu,
+    }
+
+
+def _ratios(results: Sequence[Result]) -> dict[str, float]:
+    """Return ours over plain Postfix, and over the best Postfix that signs."""
+    ours = next(result for result in results if result.system == OURS)
+    rivals = {"plain Postfix": [result for result in results if result.system == PLAIN]}
+    rivals["the best signing Postfix"] = [result for result in results if result.signs and result is not ours]
+    ratios: dict[str, float] = {}
+    for name, peers in rivals.items():
+        if peers:
+            best = max(peers, key=lambda result: result.rate)
+            ratios[f"ours / {name}"] = round(ours.rate / best.rate, 2)
+            ratios[f"ours / {name}, with intake"] = round(ours.rate_with_intake / best.rate_with_intake, 2)
+    return ratios

@@ -1,0 +1,93 @@
+"""What every system in a run shares: the folder, the sink's port, the DNS, the signing key, how much at a time.
+
+Owns the `System` port that the measurements drive: our daemon (benchmarks.ours) and each Postfix (benchmarks.postfix).
+"""
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.sink import free_port
+from tierii_mta.authentication import dkim
+from tierii_mta.rehearsal.dns import DnsServer
+
+SENDER_DOMAIN = "bench.example"
+SELECTOR = "rsa"
+MX = "mx.sink.example"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Testbed:
+    """One run's surroundings."""
+
+    folder: Path
+    sink: int  # the port of smtp-sink
+    nameserver: str
+    connections: int  # to the sink, for each system
+    domains: int  # that the recipients are spread over
+
+    @property
+    def key(self) -> Path:
+        """The RSA-2048 key everybody signs with."""
+        return self.folder / "rsa.pem"
+
+    @property
+    def dkim_records(self) -> dict[str, bytes]:
+        """The published key by name."""
+        return {f"{SELECTOR}._domainkey.{SENDER_DOMAIN}": dkim.dns_record(self.key.read_bytes()).encode()}
+
+
+class System(Protocol):
+    """A mail system that is up, with the sink as the only place its mail goes."""
+
+    name: str
+    signs: bool
+
+    def take(self, label: str, messages: int) -> None:
+        """Hand it so many messages, each to a recipient of its own; return when it has taken them all durably."""
+
+    def settle(self, label: str, messages: int) -> None:
+        """Wait until it says itself that all of them are gone; SystemExit if some are not."""
+
+    def cpu_s(self) -> Mapping[str, float]:
+        """Return the CPU seconds used so far, by part."""
+
+    def trees(self) -> Sequence[int]:
+        """Return the processes whose trees make up its memory."""
+
+
+@contextmanager
+def open_testbed(*, connections: int, domains: int) -> Iterator[Testbed]:
+    """Make the folder (where TMPDIR says), the key and a DNS server that names the sink as every domain's MX."""
+    with tempfile.TemporaryDirectory(prefix="tierii-bench-") as name:
+        folder = Path(name)
+        with _nameserver(domains) as address:
+            testbed = Testbed(
+                folder=folder, sink=free_port(), nameserver=address, connections=connections, domains=domains
+            )
+            testbed.key.write_bytes(dkim.generate_key(dkim.KeyKind.RSA))
+            yield testbed
+
+
+@contextmanager
+def _nameserver(domains: int) -> Iterator[str]:
+    """Run the DNS server in a thread with a loop of its own."""
+    loop, server = asyncio.new_event_loop(), DnsServer()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result()
+        for number in range(domains):
+            server.add(f"d{number}.example", "MX", 10, MX)
+        server.add(MX, "A", "127.0.0.1")
+        yield server.address
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
