@@ -59,6 +59,11 @@ def test_records_of_other_names_are_not_taken() -> None:
     assert [record.to_text() for record in reading.records] == ["192.0.2.1"]
 
 
+def test_an_answer_about_another_name_alone_is_temporary() -> None:
+    reading = read(respond("evil.example. 60 A 192.0.2.9"), NAME, dns.rdatatype.A)
+    assert reading == Tempfail("the answer speaks of another name")
+
+
 def test_a_truncated_answer_is_not_believed() -> None:
     message = respond("example.com. 60 A 192.0.2.1")
     message.flags |= dns.flags.TC

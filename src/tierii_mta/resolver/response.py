@@ -81,6 +81,8 @@ def _read_absence(response: dns.message.Message, target: dns.name.Name, aliases:
         return Missing(Absent(nxdomain=False), min(ttl, soa))
     if aliases:
         return Continue(target, aliases, ttl)
+    if response.answer and all(rrset.name != target for rrset in response.answer):
+        return Tempfail("the answer speaks of another name")  # "no such record" would be our guess
     if any(rrset.rdtype == dns.rdatatype.NS for rrset in response.authority):
         return Tempfail("the name server only refers to others; it must resolve recursively")
     return Missing(Absent(nxdomain=False), 0)
