@@ -74,6 +74,15 @@ def update_rows(
         pass
 
 
+def insert_joined(
+    connection: Connection, columns: tuple[Column[Any], ...], rows: Sequence[Values], into: str, select: str
+) -> int:
+    """Run `INSERT INTO {into} SELECT {select}`, which reads `v` and joins it, and return how many were written."""
+    typed = tuple((column.name, _postgres_type(column)) for column in columns)
+    statement = f"INSERT INTO {into} {_TABLE} SELECT {select}"
+    return sum(result.rowcount for result in _run(connection, typed, rows, statement))
+
+
 def select_rows(
     connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Values]
 ) -> Iterable[AnyRow]:
@@ -82,7 +91,7 @@ def select_rows(
     # CROSS JOIN is how SQLite is told to begin with `v`.
     statement = f"{_TABLE} SELECT {table.name}.* FROM v CROSS JOIN {table.name} WHERE {where}"  # noqa: S608 our own
     for result in _run(connection, _columns(table, columns), rows, statement):
-        yield from result
+        yield from result.all()  # in one go, not a row a call
 
 
 @cache

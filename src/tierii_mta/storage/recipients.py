@@ -14,9 +14,9 @@ from tierii_mta.campaigns.store import Added, NewRecipient
 from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import OPEN, FailureReason, Priority, State
 from tierii_mta.storage.accept import NEW_DELIVERY, new_delivery
-from tierii_mta.storage.bulk import insert_rows
+from tierii_mta.storage.bulk import insert_joined, insert_rows
 from tierii_mta.storage.codes import REASON_OF, STATE, STATE_OF
-from tierii_mta.storage.lanes import lane_ids, places
+from tierii_mta.storage.lanes import places
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.suppression import suppressions_of
 from tierii_mta.storage.tables import IS_CLAIMABLE, IS_SET_ASIDE, AnyRow, delivery, lane, stream, tally
@@ -47,14 +47,33 @@ def add(connection: Connection, owner: AnyRow, batch: Batch, *, exclude_suppress
         if row.recipient_key not in stopped
     ]
     wanted.sort(key=lambda pair: pair[0].recipient_key)  # two loaders of the same persons take them in one order
-    lanes = lane_ids(connection, stream_id, {row.domain for row, _ in wanted})
-    fixed = (*new_delivery(owner.priority, batch.now, batch.expires_at), owner.number)
-    rows = [(*fixed, lanes[row.domain], row.recipient_key, row.recipient, contact) for row, contact in wanted]
-    columns = (*NEW_DELIVERY, "campaign", "lane", "recipient_key", "recipient", "contact")
-    accepted = insert_rows(connection, delivery, columns, rows, conflict="ON CONFLICT DO NOTHING")
+    domains = sorted({row.domain for row, _ in wanted})
+    insert_rows(
+        connection, lane, ("stream", "domain"), [(stream_id, one) for one in domains], conflict="ON CONFLICT DO NOTHING"
+    )
+    fixed = (stream_id, owner.number, *new_delivery(owner.priority, batch.now, batch.expires_at))
+    rows = [(row.domain, row.recipient_key, row.recipient, contact, *fixed) for row, contact in wanted]
+    accepted = insert_joined(connection, _GIVEN, rows, _INTO, _SELECT)
     ledger.enter(stream_id, owner.priority, State.PENDING, accepted)
     ledger.write(connection)
     return Added(accepted=accepted, present=len(wanted) - accepted, suppressed=len(batch.rows) - len(wanted))
+
+
+_NEW = (
+    delivery.c.recipient_key,
+    delivery.c.recipient,
+    delivery.c.contact,
+    lane.c.stream,
+    delivery.c.campaign,
+    *(delivery.c[name] for name in NEW_DELIVERY),
+)
+_GIVEN = (lane.c.domain, *_NEW)
+_COPIED = ", ".join(column.name for column in _NEW if column.table is delivery)
+_INTO = f"delivery (lane, {_COPIED})"
+_SELECT = (
+    f"lane.id, {_COPIED} FROM v CROSS JOIN lane WHERE lane.stream = v.stream AND lane.domain = v.domain "
+    "ON CONFLICT DO NOTHING"
+)
 
 
 def _stopped(connection: Connection, owner: AnyRow, batch: Batch) -> frozenset[bytes]:
