@@ -12,7 +12,7 @@ import sqlite3
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +25,6 @@ from tests.faults.ledger import Fate, Fault, Ledger, Picture, Row
 from tests.faults.mx import Moment, Mx, Trap
 from tests.scenarios.stage import Stage, open_stage
 from tierii_mta.errors import ExitCode
-from tierii_mta.queue.delivery import State
 from tierii_mta.storage.backend import SQLITE_FILE
 from tierii_mta.storage.codes import MARK_KIND_BASE, REASON_OF, STATE_OF
 
@@ -41,6 +40,7 @@ _SABOTAGE = str(Path(__file__).with_name("sabotage.py"))
 _PRESS, _WEB = "pressroom.worker", "daemon.webchild"
 
 ROWS = "SELECT recipient, state, reason FROM delivery"
+LEFT = "SELECT count(*) FROM delivery WHERE finished_at IS NULL"
 COUNTED = (
     "SELECT lane.stream, delivery.priority, delivery.state, count(*) FROM delivery "
     "JOIN lane ON lane.id = delivery.lane GROUP BY 1, 2, 3"
@@ -53,6 +53,9 @@ class Store(Protocol):
 
     async def picture(self) -> Picture:
         """Return what it says now."""
+
+    async def left(self) -> int:
+        """Return how many deliveries have not ended."""
 
     async def bury(self) -> None:
         """Make the owners of dead processes look dead at once, where that takes time."""
@@ -82,11 +85,18 @@ class SqliteStore:
     async def picture(self) -> Picture:
         return await asyncio.to_thread(self._look)
 
+    async def left(self) -> int:
+        def count() -> int:
+            with closing(self._connected()) as database:
+                return int(database.execute(LEFT).fetchone()[0])
+
+        return await asyncio.to_thread(count)
+
     async def bury(self) -> None:
         """Nothing to do: who takes `daemon.lock` knows that the others are dead."""
 
     def _look(self) -> Picture:
-        database = sqlite3.connect(f"file:{self.data / SQLITE_FILE}?mode=ro", uri=True, timeout=60)
+        database = self._connected()
         try:
             database.execute("BEGIN")
             answers = [database.execute(query).fetchall() for query in (ROWS, COUNTED, TALLIED)]
@@ -96,6 +106,9 @@ class SqliteStore:
         finally:
             database.close()
         return picture_of(answers[0], answers[1], answers[2], integrity)
+
+    def _connected(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{self.data / SQLITE_FILE}?mode=ro", uri=True, timeout=60)
 
 
 @dataclass
@@ -186,10 +199,6 @@ class World:
         code = await self.within((await self.begin_enqueue(file)).wait())
         assert code in (ExitCode.OK, ExitCode.CONFLICT), f"enqueue ended with {code}"
 
-    async def waiting(self) -> int:
-        """Return how many deliveries have not ended."""
-        return sum(row.state not in (State.COMPLETED, State.FAILED) for row in (await self.store.picture()).rows)
-
     # -- killing
 
     def victims(self, kind: str) -> list[int]:
@@ -261,14 +270,19 @@ class World:
 
     async def finish(self) -> list[tuple[Fault, str]]:
         """Let a sound daemon do what is left, and return every fault of the run."""
-        if await self.waiting():
+        if await self.store.left():
             await self.start()
-            await self.within(self._nothing_left())
+            await self.drained()
             await self.stop()
         return self.ledger.audit(await self.store.picture())
 
-    async def _nothing_left(self) -> None:
-        while await self.waiting():
+    async def drained(self) -> None:
+        """Wait until the daemon has nothing left to do; as long as it takes, if only there is less and less of it."""
+        while left := await self.store.left():
+            await self.within(self._less_than(left))
+
+    async def _less_than(self, left: int) -> None:
+        while await self.store.left() >= left:
             assert self.daemon is not None
             assert self.daemon.returncode is None, self.stage.daemon_log()[-3000:]
             await asyncio.sleep(0.25)

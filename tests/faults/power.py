@@ -94,7 +94,7 @@ async def cuts(world: World, disk: Disk, cycles: int) -> None:
     """Cut the power again and again: under a daemon that sends, and every third time under an enqueue as well."""
     for number in range(cycles):
         await world.start()
-        if await world.waiting() < 150:
+        if await world.store.left() < 150:
             await world.enqueue(500)
         await world.within(world.mx.more(1))
         await world.enqueue(200)
@@ -102,7 +102,7 @@ async def cuts(world: World, disk: Disk, cycles: int) -> None:
             await world.within(world.mx.more(world.chance.randint(1, 80)))
             await cut(world, disk)
             continue
-        _, file, fates = world.campaign(2500)
+        _, file, fates = world.campaign(1500)
         loading = await world.begin_enqueue(file)
         await asyncio.sleep(world.chance.uniform(0.8, 2.5))
         if loading.returncode == 0:
