@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -82,6 +83,10 @@ class Ours:
         if self._daemon is None:
             raise RuntimeError("the daemon is not running")
         return self._daemon.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._daemon is not None
 
     def start(self) -> float:
         """Start `serve`; return the seconds until it answers /healthz."""
@@ -180,7 +185,7 @@ class Ours:
         ((count,),) = self.query(query, STATE[state], campaign)
         return int(count)
 
-    def query(self, sql: str, *values: int | str) -> list[tuple[int, ...]]:
+    def query(self, sql: str, *values: int | str) -> list[tuple[Any, ...]]:
         """Read the database."""
         database = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
         try:

@@ -100,11 +100,8 @@ def main(arguments: list[str]) -> int:
             )
             if profiler is not None:
                 pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(30)
-    ratios = {
-        "last / first filling": {
-            name: _ratio(results, name) for name in ("claim rows/s", "settle rows/s", "queue msg/s")
-        }
-    }
+    names = ("store rows/s", "claim rows/s", "settle rows/s", "queue msg/s")
+    ratios = {f"{name}, last / first": _ratio(results, name) for name in names} if len(results) > 1 else {}
     report.tell(facts, results, ratios, as_json=chosen.json)
     return 0
 

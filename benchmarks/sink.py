@@ -45,12 +45,11 @@ class Arrivals:
 
     def wait_for(self, count: int, *, patience_s: float, is_hopeless: Callable[[], str | None] = lambda: None) -> None:
         """Return once so many have arrived; give up with what `is_hopeless` says, or when nothing comes any more."""
+        began = time.monotonic()
         while self.count < count:
-            latest = self.changes[-1][0] if self.changes else None
+            latest = max(began, self.changes[-1][0] if self.changes else began)
             reason = is_hopeless()
-            if latest is None:
-                self.changes.append((time.monotonic(), 0))
-            elif time.monotonic() > latest + patience_s:
+            if time.monotonic() > latest + patience_s:
                 reason = f"nothing arrived for {patience_s:.0f} s"
             if reason:
                 raise SystemExit(f"{self.count} of {count} messages arrived: {reason}")
@@ -61,8 +60,11 @@ class Arrivals:
         seen = [change for change in self.changes if change[1]]
         return (*seen[0], *seen[-1])
 
-    def count_at(self, moment: float) -> int:
-        """Return how many had arrived at a moment."""
+    def rate(self, start: float, end: float) -> float:
+        """Return messages a second between two moments."""
+        return (self._count_at(end) - self._count_at(start)) / (end - start)
+
+    def _count_at(self, moment: float) -> int:
         return max((count for at, count in self.changes if at <= moment), default=0)
 
     def look(self) -> None:
