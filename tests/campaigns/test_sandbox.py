@@ -1,6 +1,9 @@
 """What templates may not do, whoever wrote them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import Environment
 
 from tierii_mta.campaigns.sandbox import MAX_TEXT
 from tierii_mta.campaigns.template import Sources, TemplateBroken, Templates
@@ -77,6 +80,22 @@ def test_a_rendering_starts_with_its_full_number_of_steps() -> None:
     templates = Templates(Sources({"t": "{% for a in range(9000) %}{% endfor %}ok"}, {}))
     template = templates.text("t")
     assert [templates.render(template, {}) for _ in range(20)] == ["ok"] * 20
+
+
+def test_nothing_is_lost_behind_much_that_is_empty() -> None:
+    assert render("{% for x in xs %}{{ x }}{{ x }}{% endfor %}", xs=[""] * 500 + ["a"]) == "aa"
+
+
+VALUES = st.text() | st.text("&<>'\"") | st.integers() | st.booleans() | st.floats(allow_nan=False)
+
+
+@given(st.lists(VALUES, max_size=5))
+def test_values_are_escaped_as_jinja_escapes_them(values: list[object]) -> None:
+    text = "<p>{{ xs|length }}</p>{% for x in xs %}<i>{{ x }}</i>{{ x }}{{ x ~ '<' }}{{ x|e }}{% endfor %}&"
+    templates = Templates(Sources({"t": text}, {}))
+    assert templates.render(templates.html("t"), {"xs": values}) == Environment(autoescape=True).from_string(
+        text
+    ).render(xs=values)
 
 
 def test_concatenation_keeps_escaping() -> None:

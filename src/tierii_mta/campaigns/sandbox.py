@@ -6,32 +6,61 @@ reached, because every attempt must render the same octets.  The limits count st
 no outcome.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final, cast
 
 from jinja2 import StrictUndefined, TemplateRuntimeError, Undefined, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.loaders import FunctionLoader
 from jinja2.runtime import Context, markup_join, str_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
+from markupsafe import escape
 
 MAX_TEXT: Final = 1 << 20
 MAX_STEPS: Final = 100_000
 MAX_RANGE: Final = 10_000
 _MAX_POWER = 64
+_PIECES = 32  # joined at once: so many texts may pass the limit together
 _UNSAFE_FORMATTING = frozenset({"format", "format_map"})
 _FILTERS_LEFT_OUT = ("random", "format", "pprint", "urlize")
 _WIDTH_FILTERS = ("center", "indent", "wordwrap")
+_NEEDS_ESCAPE = re.compile("[&<>'\"]")
 
 
 class LimitExceeded(TemplateRuntimeError):
     """The template does more than a mail can need."""
 
 
+class _Compiler(CodeGenerator):
+    """Has a template put out a run of constants and values as one text, where jinja2 yields each by itself.
+
+    Most of a mail's rendering goes into its values; so these take the shortest way, `Sandbox.escaped`, as well.
+    """
+
+    def visit_Output(self, node: nodes.Output, frame: Frame) -> None:
+        if frame.buffer is not None or frame.require_output_check or len(node.nodes) == 1:
+            super().visit_Output(node, frame)
+            return
+        self.buffer(frame)
+        super().visit_Output(node, frame)
+        self.writeline(f"yield concat({frame.buffer})")
+        frame.buffer = None
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape:
+            super()._output_child_pre(node, frame, finalize)
+        else:
+            self.write("environment.escaped((")  # two, because jinja2 closes its own and that of finalize
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """One environment over a fixed set of sources. Safe to share between threads."""
 
+    code_generator_class = _Compiler
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(
@@ -65,13 +94,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
     @staticmethod
     def concat(pieces: Iterable[str]) -> str:
         """Join what a template put out; every captured block comes through here too."""
-        kept, size = [], 0
-        for piece in pieces:
-            size += len(piece)
+        rest, kept, size = iter(pieces), [], 0
+        while some := list(islice(rest, _PIECES)):
+            kept.append("".join(some))
+            size += len(kept[-1])
             if size > MAX_TEXT:
                 raise LimitExceeded(f"the output is longer than {MAX_TEXT} characters")
-            kept.append(piece)
         return "".join(kept)
+
+    @staticmethod
+    def escaped(value: Any) -> str:
+        """Return a value as HTML shows it."""
+        if type(value) is str and not _NEEDS_ESCAPE.search(value):
+            return value
+        return escape(_shown(value))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "*":

@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined, meta, nodes
+from jinja2.debug import rewrite_traceback_stack
+from jinja2.runtime import Context
 
 from tierii_mta.campaigns.sandbox import Sandbox
 from tierii_mta.campaigns.specification.vocabulary import PERSON_FIELDS
@@ -64,13 +66,17 @@ class Templates:
         environment: Any = template.environment
         environment.start()
         try:
-            return template.render(context)
+            # what template.render does, without merging its globals through a ChainMap first
+            names = Context(environment, {**environment.globals, **context}, template.name, template.blocks)
+            text: str = environment.concat(template.root_render_func(names))
         except MemoryError:  # ours to answer for, not the contact's
             raise
         except RecursionError as cause:
             raise RenderFailed(f"{template.filename}: calls itself without end") from cause
         except Exception as cause:  # the template is the operator's program: whatever it raises is its fault
-            raise RenderFailed(f"{self._place(template, cause.__traceback__)}: {_reason(cause)}") from cause
+            trace = rewrite_traceback_stack().__traceback__
+            raise RenderFailed(f"{self._place(template, trace)}: {_reason(cause)}") from cause
+        return text
 
     def _compiled(self, environment: Sandbox, name: str) -> Template:
         try:
