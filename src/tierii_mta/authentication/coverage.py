@@ -8,8 +8,8 @@ added.  Apart from signing because it needs no key: a press worker computes it. 
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tierii_mta.authentication.canonical import relaxed_body, relaxed_header
 from tierii_mta.mail.header import parse_header_block
@@ -47,6 +47,7 @@ SIGNED_IF_PRESENT = (
     "cfbl-address",
     "cfbl-feedback-id",
 )
+_NAMES = (*OVERSIGNED, *SIGNED_IF_PRESENT)
 COLUMNS = 76
 
 
@@ -69,22 +70,19 @@ def cover(message: bytes) -> Coverage:
         by_name.setdefault(each.name.lower(), []).append(each.raw)
     if "from" not in by_name:
         raise ValueError("a message without a From field cannot be signed")
-    names, covered = _chosen(by_name)
     body_hash = base64.b64encode(hashlib.sha256(relaxed_body(message[body_offset:])).digest()).decode("ascii")
-    return Coverage("\r\n ".join([*_fold(f"h={':'.join(names)};"), f"bh={body_hash};"]), covered)
+    times = tuple(len(by_name.get(name, ())) for name in _NAMES)
+    covered = [relaxed_header(raw) for name in _NAMES if name in by_name for raw in reversed(by_name[name])]
+    return Coverage(f"{_names_tag(times)}\r\n bh={body_hash};", b"".join(covered))
 
 
-def _chosen(fields: Mapping[str, Sequence[bytes]]) -> tuple[list[str], bytes]:
-    """Return the names for `h=`, and what they stand for: the last field of a name comes first (§5.4.2)."""
-    names: list[str] = []
-    covered: list[bytes] = []
-    for name in (*OVERSIGNED, *SIGNED_IF_PRESENT):
-        present = fields.get(name, ())
-        names.extend([name] * len(present))
-        covered.extend(relaxed_header(raw) for raw in reversed(present))
-        if name in OVERSIGNED:
-            names.append(name)
-    return names, b"".join(covered)
+@lru_cache(maxsize=64)
+def _names_tag(times: tuple[int, ...]) -> str:
+    """Return `h=`, folded, for fields that occur so many times; the mails of a campaign share few."""
+    names = []
+    for name, present in zip(_NAMES, times, strict=True):
+        names += [name] * (present + (name in OVERSIGNED))
+    return "\r\n ".join(_fold(f"h={':'.join(names)};"))
 
 
 def _fold(text: str) -> list[str]:

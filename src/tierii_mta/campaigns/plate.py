@@ -69,6 +69,7 @@ class Plate:
         self._skeleton = Skeleton(has_html=self._html is not None, has_text=True, attachments=content.attachments)
         self._footer = _footer(content)
         self._fixed = _fixed_fields(self.specification)
+        self._date = (Instant(0), date_field(Instant(0)))  # the last one written: all of a file's contacts share one
         self._needs_smtputf8 = _needs_smtputf8(self.specification)
         self._constants = _constants(content)
         self._dates = frozenset(name for name, kind in self.specification.schema_.types.items() if kind == "date")
@@ -113,7 +114,7 @@ class Plate:
             sender,
             address_field("To", [(" ".join(str(context["full_name"]).split()), job.recipient)]),
             text_field("Subject", subject),
-            date_field(job.accepted_at),
+            self._date_field(job.accepted_at),
             raw_field("Message-ID", job.message_id),
             *others,
         ]
@@ -125,6 +126,13 @@ class Plate:
             if value := self._one_line(template, context):
                 fields.append(text_field(name, value))
         return fields
+
+    def _date_field(self, accepted_at: Instant) -> bytes:
+        instant, field = self._date
+        if instant != accepted_at:
+            field = date_field(accepted_at)
+            self._date = (accepted_at, field)
+        return field
 
     def _one_line(self, template: Template, context: Mapping[str, Any]) -> str:
         """Render a header's value; runs of white space, line breaks included, become one space."""

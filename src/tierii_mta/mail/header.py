@@ -122,6 +122,8 @@ def raw_field(name: str, value: str) -> bytes:
     _check(name, value)
     if not _PLAIN.fullmatch(value):
         raise ValueError(f"the value of {name} is not printable ASCII")
+    if 0 < len(value) <= FOLD_COLUMNS - len(name) - 2:
+        return f"{name}: {value}\r\n".encode("ascii")
     folded = _fold(f"{name}:", _LAST_SPACE.split(value))
     if folded is None:
         raise ValueError(f"the value of {name} has a word of more than {MAX_LINE_OCTETS} octets")
