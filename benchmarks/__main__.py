@@ -6,6 +6,7 @@ queue      enqueue, claim and settle at different fillings, without a network
 drivers    one group commit through two SQLite drivers
 """
 
+import signal
 import sys
 
 from benchmarks import drivers, outbound, queue, standing
@@ -19,6 +20,7 @@ def main() -> int:
     if name not in _MEASUREMENTS:
         sys.stderr.write(f"usage: python -m benchmarks {{{','.join(_MEASUREMENTS)}}} [options]\n")
         return 2
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what was started is ended
     return _MEASUREMENTS[name](sys.argv[2:])
 
 
