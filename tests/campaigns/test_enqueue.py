@@ -172,6 +172,15 @@ async def test_limit_adds_so_many_and_the_next_run_the_next_ones(
     assert await pending(database) == 25
 
 
+async def test_a_limit_takes_the_first_of_the_file(workshop: Workshop, database: Database, run: Enqueue) -> None:
+    workshop.write("people.csv", "email\nnobody\n" + "".join(f"p{n}@d{n}.example\n" for n in range(25)))
+    campaign = workshop.campaign(from_csv("people.csv"), html="<p>Hi</p>")
+    summary = await run(campaign, limit=10)
+    assert (summary.accepted, summary.rejected) == (10, 1)
+    taken = {load.lane.domain async for load in database.queue.loads()}
+    assert taken == {f"d{n}.example" for n in range(10)}
+
+
 async def test_only_takes_one_person(workshop: Workshop, database: Database, run: Enqueue) -> None:
     summary = await run(workshop.campaign(), only="BOB@example.org")
     assert (summary.rows, summary.accepted) == (1, 1)

@@ -1,14 +1,14 @@
 """The audience: every feed's rows, cleaned, in order.
 
 Owns the way from feeds to contacts: read → clean → type → validate → exclude.  Streams: memory holds one row, and what
-`survey` keeps of each distinct set of fields.  Duplicates are not looked for here: the store's unique index on
+`Survey` keeps of each distinct set of fields.  Duplicates are not looked for here: the store's unique index on
 (person, campaign) settles them across feeds and reruns with no memory at all; the first row of a person stays.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from tierii_mta.campaigns.cleaning import Cleaner, RowRejected
 from tierii_mta.campaigns.feed import Feed, Row, open_feeds
@@ -20,8 +20,7 @@ SAMPLES = 5
 _MAX_FIELD_SETS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """A row that may be written to."""
 
     line: int
@@ -134,7 +133,7 @@ class Audience:
             return Reject(row.line, feed.name, str(reason), feed.columns, row.original)
         if self._excluded and self._is_excluded(person.address.domain):
             return Excluded(row.line)
-        return Contact(row.line, feed.name, person.address, dict(person.fields))
+        return Contact(row.line, feed.name, person.address, person.fields)
 
     def _is_excluded(self, domain: str) -> bool:
         return any(domain == each or domain.endswith(f".{each}") for each in self._excluded)

@@ -9,8 +9,8 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -29,12 +29,11 @@ class RowRejected(ValueError):
     """The row cannot become a contact; the text says why, in words for the reject file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """A contact fit to be written to."""
 
     address: Address
-    fields: Mapping[str, Json]
+    fields: dict[str, Json]
 
 
 class Cleaner:
@@ -50,7 +49,12 @@ class Cleaner:
 
     def clean(self, fields: Mapping[str, Json]) -> Person:
         """Return the person of a row; raises `RowRejected`."""
-        cleaned = {name: self._field(name, value) for name, value in fields.items()}
+        cleaned: dict[str, Json] = {}
+        for name, value in fields.items():
+            if isinstance(value, str) and _is_plain(value):
+                cleaned[name] = value.strip()
+            else:
+                cleaned[name] = self._field(name, value)
         for name in self._required:
             if cleaned.get(name) in (None, ""):
                 raise RowRejected(f"{name} is required and empty")
@@ -71,8 +75,6 @@ class Cleaner:
     def _text(self, name: str, value: str) -> str:
         if len(value) > _MAX_FIELD:
             raise RowRejected(f"{name} has more than {_MAX_FIELD} characters")
-        if value.isascii() and value.isprintable():  # the many plain values
-            return value.strip() if "  " not in value else _BLANKS.sub(" ", value).strip()
         text = _BREAKS.sub("\n", unicodedata.normalize("NFC", value))
         text = _BLANKS.sub(" ", text).strip()
         if found := _CONTROL.search(text):
@@ -88,6 +90,11 @@ class Cleaner:
             return convert(value)
         except (ValueError, TypeError, KeyError, OverflowError) as cause:
             raise RowRejected(f"{name}: {value!r} is no {self._kinds[name]}") from cause
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether only the ends can need cleaning, as with nearly all there is."""
+    return text.isascii() and text.isprintable() and "  " not in text and len(text) <= _MAX_FIELD
 
 
 def parse_recipient(value: Json) -> Address:

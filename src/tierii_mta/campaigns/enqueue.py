@@ -4,25 +4,28 @@ Owns the order of things, so that nothing is ever half-enqueued:
 
 1. the file was read whole (`specification.load`); its From domain must be ours
 2. templates and attachments are gathered (`expansion.expand`) and fixed (`snapshot.make_snapshot`)
-3. a first pass over the audience judges every row, writes the reject file and counts (`audience.Survey`)
+3. a first pass over the audience judges every row, writes the reject file, counts (`audience.Survey`) and puts the
+   contacts aside (`spool.Spool`)
 4. each kind of contact is tried (`inquiry.Inquiry`); too many rejects end it here
-5. the draft is opened, a second pass adds contacts (`loading.Loader`), one last commit starts the campaign
+5. the draft is opened, a second pass adds what was put aside (`loading.Loader`), one last commit starts the campaign
 
 A run that is killed in step 5 leaves a draft from which nothing is sent; the same command goes on where it stopped,
 because a person can be a recipient of a campaign once only.  Reads files; commits through the CampaignStore port.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from tierii_mta.campaigns.audience import Audience, Reject, Survey
+from tierii_mta.campaigns.audience import Audience, Contact, Reject, Survey
 from tierii_mta.campaigns.expansion import Expansion, expand
 from tierii_mta.campaigns.inquiry import Inquiry
-from tierii_mta.campaigns.loading import Loader, Selection
+from tierii_mta.campaigns.loading import Loader
 from tierii_mta.campaigns.problems import CampaignInvalid
 from tierii_mta.campaigns.rejects import RejectFile
 from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.snapshot import make_snapshot
 from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.campaigns.spool import Spool
 from tierii_mta.campaigns.store import CampaignRecord, CampaignState, CampaignStore, Draft
 from tierii_mta.campaigns.summary import Options, Progress, ShowProgress, Step, Summary
 from tierii_mta.campaigns.template import names_used
@@ -48,6 +51,7 @@ async def enqueue(
     clock: Clock,
     suppression: SuppressionList | None = None,
     reserve: Reserve | None = None,
+    folder: Path | None = None,
     options: Options | None = None,
     progress: ShowProgress | None = None,
 ) -> Summary:
@@ -56,23 +60,23 @@ async def enqueue(
     Raises `CheckFailed` (3: file, template or contacts), `TooManyRejects` (4), `Refused` (5: From is not ours),
     `NotFound` (6: `only` is nobody), `Conflict` (7: the id has other content, or is final), `Unavailable` (75: `NoRoom`
     on the disk, among others; the same call goes on later). `suppression` lets a dry run count the suppressed; a real
-    run leaves that to the store.
+    run leaves that to the store. `folder` is where contacts are put aside, some 150 octets each.
     """
-    run = _Run(campaign, store, sender, options or Options(), progress or _show_nothing)
+    run = _Run(campaign, store, codec, sender, options or Options(), progress or _show_nothing)
     started = clock.monotonic()
-    prepared = await run.prepare(clock)
-    summary = Summary(campaign=campaign.id, notices=prepared.notices, rejects_file=prepared.rejects_file)
-    loader = Loader(campaign.specification, store, codec, clock, summary, reserve=reserve)
-    selection, verdicts = prepared.selection, prepared.audience.verdicts()
-    if run.options.dry_run:
-        await loader.count(verdicts, selection, suppression=suppression)
-        summary.elapsed_s = clock.monotonic() - started
-        return summary
-    if reserve is not None:
-        reserve.check()
-    opened = await store.open_draft(prepared.draft, reopen=run.options.reopen)
-    total = prepared.survey.rows
-    await loader.load(opened, verdicts, selection, lifetime=sender.lifetime, show=run.show, total=total)
+    # With a limit, the first of the file are taken first.
+    with Spool(folder, by_person=run.options.limit is None, reserve=reserve) as spool:
+        prepared = await run.prepare(clock, spool)
+        summary = prepared.summary
+        loader = Loader(campaign.specification, store, clock, summary, limit=run.options.limit, reserve=reserve)
+        if run.options.dry_run:
+            await loader.count(spool, suppression=suppression)
+            summary.elapsed_s = clock.monotonic() - started
+            return summary
+        if reserve is not None:
+            reserve.check()
+        opened = await store.open_draft(prepared.draft, reopen=run.options.reopen)
+        await loader.load(opened, spool, lifetime=sender.lifetime, show=run.show, total=prepared.rows)
     summary.elapsed_s = clock.monotonic() - started
     await store.start(campaign.id, report=summary.as_json(), now=clock.now(), opened=opened)
     return summary
@@ -83,11 +87,8 @@ class _Prepared:
     """A campaign that may be loaded."""
 
     draft: Draft
-    selection: Selection
-    audience: Audience
-    survey: Survey
-    notices: tuple[str, ...]
-    rejects_file: str | None
+    rows: int
+    summary: Summary  # of what will not be loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,28 +97,31 @@ class _Run:
 
     campaign: Campaign
     store: CampaignStore
+    codec: TokenCodec
     sender: Sender
     options: Options
     show: ShowProgress
 
-    async def prepare(self, clock: Clock) -> _Prepared:
+    async def prepare(self, clock: Clock, spool: Spool) -> _Prepared:
         specification = self.campaign.specification
         self.sender.domain_of(specification.from_address, where=self.campaign.document.where(("from", "email")))
-        selection = Selection(limit=self.options.limit, only=_parse_only(self.options.only))
+        only = _parse_only(self.options.only)
         expansion = expand(self.campaign)
         self._check_links(expansion)
         draft = self._draft(expansion, clock)
         record = await self.store.find(self.campaign.id)
         self._check_state(record, draft)
         audience = Audience(self.campaign, header_fields=expansion.header_fields)
-        survey, rejects_file = self._survey(audience, selection)
+        survey, rejects_file = self._survey(audience, only, spool)
         await self._check_rejects(survey, record, draft, clock)
         max_bytes = self.sender.max_message_bytes
         inquiry = Inquiry(self.campaign, expansion, draft.snapshot, max_bytes=max_bytes, now=clock.now())
         if problems := list(inquiry.problems(survey)):
             raise CampaignInvalid(problems)
-        notices = self._notices(audience, survey)
-        return _Prepared(draft, selection, audience, survey, notices, rejects_file)
+        summary = Summary(campaign=self.campaign.id, notices=self._notices(audience, survey), rejects_file=rejects_file)
+        if only is None:
+            summary.rejected, summary.excluded = survey.rejected, survey.excluded
+        return _Prepared(draft, survey.rows, summary)
 
     def _check_links(self, expansion: Expansion) -> None:
         texts = expansion.sources.texts.items()
@@ -162,19 +166,23 @@ class _Run:
                 remedy="run it again for new recipients with --reopen",
             )
 
-    def _survey(self, audience: Audience, selection: Selection) -> tuple[Survey, str | None]:
-        survey, is_anybody = Survey(), False
+    def _survey(self, audience: Audience, only: Address | None, spool: Spool) -> tuple[Survey, str | None]:
+        survey, is_anybody = Survey(), only is None
         path = self.campaign.folder / f"{self.campaign.id}.rejects.csv"
         with RejectFile(path, audience.columns) as rejects:
             for verdict in audience.verdicts():
                 survey.count(verdict)
-                is_anybody = is_anybody or selection.takes(verdict)
-                if isinstance(verdict, Reject):
+                if isinstance(verdict, Contact):
+                    address = verdict.address
+                    if only is None or address.key == only.key:
+                        is_anybody = True
+                        spool.put(self.codec.person_key(address), str(address), address.domain, verdict.fields)
+                elif isinstance(verdict, Reject):
                     rejects.add(verdict.file, verdict.line, verdict.reason, verdict.columns, verdict.cells)
                 if survey.rows % _SHOW_EVERY == 0:
                     self.show(Progress(step=Step.CHECKING, rows=survey.rows, rejected=survey.rejected))
-        if selection.only is not None and not is_anybody:
-            raise NotFound(f"{selection.only} is not among the contacts", where=str(self.campaign.path))
+        if not is_anybody:
+            raise NotFound(f"{only} is not among the contacts", where=str(self.campaign.path))
         return survey, str(path) if survey.rejected else None
 
     async def _check_rejects(self, survey: Survey, record: CampaignRecord | None, draft: Draft, clock: Clock) -> None:

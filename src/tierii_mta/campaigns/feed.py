@@ -7,9 +7,8 @@ the cells mean is `columns`, whether they make a contact is `cleaning`.  Memory 
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 from tierii_mta.campaigns.charset import Charset, find_charset
 from tierii_mta.campaigns.columns import ColumnError, Columns, match_columns
@@ -21,8 +20,7 @@ _MAX_LINE = 1 << 20
 _DELIMITERS = {"auto": "", "comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row as found. With a `problem` it cannot become a contact."""
 
     line: int  # where it begins, 1-based
@@ -93,7 +91,7 @@ class CsvFile:
                     continue
                 if cells is None:
                     return
-                if any(cells) and not all(cell.isspace() or not cell for cell in cells):
+                if any(map(str.strip, cells)):
                     yield _row(line, cells, fields)
 
     def _malformed(self, line: int, fault: csv.Error) -> Row:

@@ -5,34 +5,19 @@ feeds and runs and in no memory of ours; only a dry run, which writes nothing, k
 80 octets each).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import timedelta
 
-from tierii_mta.campaigns.audience import Contact, Excluded, Reject, Verdict
 from tierii_mta.campaigns.specification import Specification
+from tierii_mta.campaigns.spool import Waiting
 from tierii_mta.campaigns.store import CampaignRecord, CampaignStore, NewRecipient
 from tierii_mta.campaigns.summary import Progress, ShowProgress, Step, Summary
 from tierii_mta.clock import Clock, later
 from tierii_mta.consent.suppression import SuppressionList
-from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.reserve import Reserve
 
 BATCH = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Which contacts a run takes."""
-
-    limit: int | None = None
-    only: Address | None = None
-
-    def takes(self, verdict: Verdict) -> bool:
-        """Return whether a row concerns this run."""
-        return self.only is None or (isinstance(verdict, Contact) and verdict.address.key == self.only.key)
 
 
 class Loader:
@@ -42,90 +27,70 @@ class Loader:
         self,
         specification: Specification,
         store: CampaignStore,
-        codec: TokenCodec,
         clock: Clock,
         summary: Summary,
         *,
+        limit: int | None = None,
         reserve: Reserve | None = None,
     ) -> None:
-        self._specification, self._store, self._codec, self._clock = specification, store, codec, clock
-        self._summary, self._reserve = summary, reserve
+        """`limit`: accept at most so many."""
+        self._specification, self._store, self._clock = specification, store, clock
+        self._summary, self._limit, self._reserve = summary, limit, reserve
 
     async def load(
         self,
         opened: CampaignRecord,
-        verdicts: Iterator[Verdict],
-        selection: Selection,
+        contacts: Iterable[Waiting],
         *,
         lifetime: timedelta,
         show: ShowProgress,
         total: int,
     ) -> None:
         """Accept contacts, at most 1,000 a commit, until the limit or the end; `NoRoom` before the disk is full."""
-        batch: list[Contact] = []
-        for verdict in verdicts:
-            if self._set_aside(verdict, selection) or not isinstance(verdict, Contact):
-                continue
-            batch.append(verdict)
-            if len(batch) >= self._room(selection):
+        batch: list[Waiting] = []
+        room = self._room()
+        for contact in contacts:
+            batch.append(contact)
+            if len(batch) >= room:
                 await self._commit(opened, batch, lifetime)
-                batch = []
+                batch, room = [], self._room()
                 self._show(show, total)
-                if self._room(selection) == 0:
+                if room == 0:
                     return
         if batch:
             await self._commit(opened, batch, lifetime)
         self._show(show, total)
 
-    async def count(
-        self, verdicts: Iterator[Verdict], selection: Selection, *, suppression: SuppressionList | None
-    ) -> None:
+    async def count(self, contacts: Iterable[Waiting], *, suppression: SuppressionList | None) -> None:
         """Do what `load` would do to an empty campaign, without writing."""
         seen: set[PersonKey] = set()
         batch: list[PersonKey] = []
-        for verdict in verdicts:
-            if self._set_aside(verdict, selection) or not isinstance(verdict, Contact):
-                continue
-            key = self._codec.person_key(verdict.address)
-            if key in seen:
+        for contact in contacts:
+            if contact.person in seen:
                 self._summary.duplicates += 1
                 continue
-            seen.add(key)
-            batch.append(key)
-            if len(batch) >= self._room(selection):
+            seen.add(contact.person)
+            batch.append(contact.person)
+            if len(batch) >= self._room():
                 await self._count_batch(batch, suppression)
                 batch = []
-                if self._room(selection) == 0:
+                if self._room() == 0:
                     return
         await self._count_batch(batch, suppression)
 
-    def _set_aside(self, verdict: Verdict, selection: Selection) -> bool:
-        """Count a row that is no contact of this run; return whether it was one."""
-        if not selection.takes(verdict):
-            return True
-        match verdict:
-            case Reject():
-                self._summary.rejected += 1
-            case Excluded():
-                self._summary.excluded += 1
-            case Contact():
-                return False
-        return True
+    def _room(self) -> int:
+        return BATCH if self._limit is None else min(BATCH, self._limit - self._summary.accepted)
 
-    def _room(self, selection: Selection) -> int:
-        return BATCH if selection.limit is None else min(BATCH, selection.limit - self._summary.accepted)
-
-    async def _commit(self, opened: CampaignRecord, batch: list[Contact], lifetime: timedelta) -> None:
+    async def _commit(self, opened: CampaignRecord, batch: list[Waiting], lifetime: timedelta) -> None:
         if self._reserve is not None:
             self._reserve.check()
         rows: dict[PersonKey, NewRecipient] = {}
         for contact in batch:
-            key = self._codec.person_key(contact.address)
-            if key not in rows:  # the first row of a person stays
-                rows[key] = NewRecipient(
-                    recipient=str(contact.address),
-                    recipient_key=key,
-                    domain=contact.address.domain,
+            if contact.person not in rows:  # the first row of a person stays
+                rows[contact.person] = NewRecipient(
+                    recipient=contact.recipient,
+                    recipient_key=contact.person,
+                    domain=contact.domain,
                     contact=contact.fields,
                 )
         now = self._clock.now()

@@ -75,6 +75,7 @@ async def accept(
             clock=installation.clock,
             suppression=installation.suppression,
             reserve=installation.reserve,
+            folder=Path(installation.settings.data_dir),
             options=options,
             progress=show,
         )
