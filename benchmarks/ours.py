@@ -6,6 +6,7 @@ text are rendered for every recipient and signed with RSA-2048; the database is 
 """
 
 import csv
+import os
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,6 @@ import httpx
 import yaml
 
 from benchmarks import processes
-from benchmarks.processes import MemoryWatch
 from benchmarks.sink import free_port
 from benchmarks.testbed import SELECTOR, SENDER_DOMAIN, Testbed
 from tierii_mta.queue.delivery import State
@@ -131,13 +131,18 @@ class Ours:
             process = subprocess.Popen(
                 [*_PROGRAM, "--config", self.config, *arguments], stdin=subprocess.DEVNULL, stdout=file, stderr=file
             )
-            cpu_s = 0.0
-            with MemoryWatch(lambda: [process.pid], every_s=0.25) as memory:
-                while process.poll() is None:
-                    cpu_s = processes.cpu_s(process.pid) or cpu_s
-                    time.sleep(0.02)
+            with processes.MemoryWatch(lambda: [process.pid], every_s=0.5) as memory:
+                try:
+                    _, status, used = os.wait4(process.pid, 0)
+                except BaseException:
+                    processes.end(process)
+                    raise
+                process.returncode = os.waitstatus_to_exitcode(status)
         done = Done(
-            seconds=time.monotonic() - started, cpu_s=cpu_s, peak_mb=round(memory.peak_mb, 1), output=out.read_text()
+            seconds=time.monotonic() - started,
+            cpu_s=used.ru_utime + used.ru_stime,
+            peak_mb=round(memory.peak_mb, 1),
+            output=out.read_text(),
         )
         if process.returncode:
             raise SystemExit(f"{' '.join(map(str, arguments))} ended with {process.returncode}: {done.output}")
