@@ -21,7 +21,7 @@ from typing import Self
 
 from tests.faults.kills import World
 
-_SIZE = "256M"
+_SIZE = "2G"  # more than `storage.reserve` keeps free; the file is sparse
 _OPTIONS = "loop,commit=300"  # seconds until the journal writes by itself what nobody has synced; 5 would hide faults
 
 

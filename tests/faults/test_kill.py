@@ -62,21 +62,21 @@ async def test_the_daemon_is_killed_at_random(tmp_path: Path) -> None:
 @pytest.mark.soak
 async def test_the_daemon_is_killed_at_named_points(tmp_path: Path) -> None:
     async with open_world(tmp_path, seed=2) as world:
-        await runs.at_points(world, 4)
+        await runs.at_points(world, 3)
         await runs.judge("daemon, at 14 named points", world)
 
 
 @pytest.mark.soak
 async def test_the_daemon_and_its_children_are_killed(tmp_path: Path) -> None:
     async with open_world(tmp_path, seed=3, roles="outbound,web") as world:
-        await runs.children(world, 40)
+        await runs.children(world, 30)
         await runs.judge("press worker, web child, daemon", world)
 
 
 @pytest.mark.soak
 async def test_enqueue_is_killed_and_rerun(tmp_path: Path) -> None:
     async with open_world(tmp_path, seed=4) as world:
-        await runs.enqueues(world, 60)
+        await runs.enqueues(world, 40)
         await runs.judge("enqueue, killed and rerun", world)
 
 
