@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, cast
 
@@ -40,11 +41,9 @@ class Peer:
     async def send(self, octets: bytes) -> None:
         """Write, and give the bytes time to travel alone."""
         self._writer.write(octets)
-        try:
+        with suppress(ConnectionError):
             await self._writer.drain()
-        except ConnectionError:
-            return
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # also when the client is gone: a script that only talks must see it
 
     def send_now(self, octets: bytes) -> None:
         """Write past the event loop: the bytes are in the kernel when this returns."""
@@ -74,10 +73,13 @@ class Peer:
         while await self._read(self._reader.read(65536)):
             pass
 
-    async def ignored(self) -> None:
-        """Read nothing until the test leaves the MX: the client's bytes pile up in the kernel."""
+    async def ignored(self, *said: bytes) -> None:
+        """Say these octets and read nothing until the test leaves the MX: what comes piles up in the kernel."""
         transport = cast("asyncio.Transport", self._writer.transport)
         transport.pause_reading()
+        for octets in said:
+            if not self.has_left:
+                await self.send(octets)
         await self.leaving.wait()
         transport.resume_reading()
 
@@ -145,9 +147,11 @@ Script = Callable[[Peer], Awaitable[None]]
 class HostileMx:
     """A listening socket that plays `script` to everybody who connects."""
 
-    def __init__(self, script: Script, *, address: str = "127.0.0.1", receive_buffer: int | None = None) -> None:
+    def __init__(
+        self, script: Script, *, address: str = "127.0.0.1", port: int = 0, receive_buffer: int | None = None
+    ) -> None:
         self._script, self.address, self._receive_buffer = script, address, receive_buffer
-        self.port = 0
+        self.port = port  # 0: one the kernel chooses
         self.peers: list[Peer] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._server: asyncio.Server | None = None
@@ -156,7 +160,8 @@ class HostileMx:
         sock = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET)
         if self._receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
-        sock.bind((self.address, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((self.address, self.port))
         self._server = await asyncio.start_server(self._meet, sock=sock, limit=1 << 16)
         self.port = sock.getsockname()[1]
         return self
@@ -309,8 +314,7 @@ async def refuses_in_the_body(peer: Peer) -> None:
     """Read a little of the body, then refuse before the dot and read no more."""
     await peer.until_data()
     await peer.some(1000)
-    await peer.send(b"552 5.3.4 I have seen enough\r\n")
-    await peer.ignored()
+    await peer.ignored(b"552 5.3.4 I have seen enough\r\n")
 
 
 def hangs_up_after(messages: int, farewell: bytes = b"") -> Script:
