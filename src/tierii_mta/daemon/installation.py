@@ -5,6 +5,7 @@ a missing database.  Not what the daemon adds to it (daemon.assembly).  Touches 
 """
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock
 from tierii_mta.consent.suppression import SuppressionList
 from tierii_mta.daemon.settings import LoadedSettings, Settings
-from tierii_mta.errors import ConfigurationError
+from tierii_mta.errors import ConfigurationError, Unavailable
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.intake import Intake, Submission
@@ -159,7 +160,8 @@ def _secret(settings: Settings, data_dir: Path, clock: Clock) -> bytes:
     try:
         return path.read_bytes().strip()
     except OSError as cause:
-        raise ConfigurationError(f"cannot be read: {cause.strerror}", where=str(path)) from cause
+        kind = Unavailable if cause.errno == errno.EIO else ConfigurationError  # the disk's fault, or the operator's
+        raise kind(f"cannot be read: {cause.strerror}", where=str(path)) from cause
 
 
 def _sync_folder(folder: Path) -> None:

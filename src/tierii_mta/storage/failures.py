@@ -21,7 +21,7 @@ _SQLITE_STORE = {
     sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
     sqlite3.SQLITE_BUSY: "another program keeps the database locked",
     sqlite3.SQLITE_LOCKED: "another connection keeps the database locked",
-    sqlite3.SQLITE_CORRUPT: "the database file is damaged",
+    sqlite3.SQLITE_CORRUPT: "the disk fails to read the database file, or the file is damaged",
     sqlite3.SQLITE_NOTADB: "the file is not a database",
     sqlite3.SQLITE_NOMEM: "there is no memory left",
     sqlite3.SQLITE_PROTOCOL: "the locking protocol of the file system fails",
@@ -29,7 +29,7 @@ _SQLITE_STORE = {
 _REMEDIES = {
     sqlite3.SQLITE_FULL: "free some space; mail is refused until then and nothing accepted is lost",
     sqlite3.SQLITE_READONLY: "check the owner and mode of data_dir and that its file system is writable",
-    sqlite3.SQLITE_CORRUPT: "stop the daemon and restore the last `db backup`",
+    sqlite3.SQLITE_CORRUPT: "see the kernel's log for errors of the disk; if it has none, restore the last `db backup`",
     sqlite3.SQLITE_NOTADB: "check `database` and `data_dir` in the settings",
 }
 _POSTGRES_STORE_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
