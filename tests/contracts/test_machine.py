@@ -132,7 +132,7 @@ class Books(RuleBasedStateMachine):
         """The owner dies and another one takes its place."""
         self.do(self.store.queue.retire(self.epoch))
         self.epoch = self.do(self.store.register())
-        queued, active = self.do(self.store.queue.free_dead(self.epoch, self.store.now()))
+        queued, active, _ = self.do(self.store.queue.free_dead(self.epoch, self.store.now()))
         assert (queued, active) == (len(self.hand) - len(self.active), len(self.active))
         self.hand, self.active = [], set()
 

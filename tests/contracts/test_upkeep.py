@@ -65,8 +65,8 @@ async def test_rows_of_a_dead_owner_are_freed_and_those_on_the_wire_are_in_doubt
     alive = await store.register("one")
     cursor = await store.queue.last_change()
     store.clock.advance(timedelta(seconds=5))
-    assert await store.queue.free_dead(alive, store.now()) == (1, 2)
-    assert await store.queue.free_dead(alive, store.now()) == (0, 0)
+    assert await store.queue.free_dead(alive, store.now()) == (1, 2, 0)
+    assert await store.queue.free_dead(alive, store.now()) == (0, 0, 0)
     counts = await store.campaigns.counts("spring")
     assert (counts[State.PENDING], counts[State.RETRY]) == (1, 2)
     events = await store.events(EventType.IN_DOUBT)
@@ -88,7 +88,7 @@ async def test_an_older_owner_lives_on_postgresql_and_cannot_on_sqlite(store: In
     freed = await store.queue.free_dead(mine, store.now())
     alive = {node.epoch for node in await store.queue.nodes()}
     # SQLite has one daemon per data_dir: whoever asks is it.
-    assert (freed, alive) == (((0, 0), {other, mine}) if store.is_postgres else ((1, 0), {mine}))
+    assert (freed, alive) == (((0, 0, 0), {other, mine}) if store.is_postgres else ((1, 0, 0), {mine}))
 
 
 async def test_freeing_more_than_a_page_goes_on_to_the_end(store: Installation) -> None:
@@ -100,7 +100,7 @@ async def test_freeing_more_than_a_page_goes_on_to_the_end(store: Installation) 
     await store.campaigns.start("big", report={}, now=store.now())
     assert len(await store.claim(dead, limit=1000)) == 2400
     await die(store, dead)
-    assert await store.queue.free_dead(await store.register(), store.now()) == (2400, 0)
+    assert await store.queue.free_dead(await store.register(), store.now()) == (2400, 0, 0)
     await store.check_tally()
 
 

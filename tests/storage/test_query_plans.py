@@ -110,8 +110,7 @@ async def refuse(store: Installation) -> None:
 
 async def free_dead(store: Installation) -> None:
     await store.claim_lanes(await store.register(), await quotas(store, 30))
-    queued, _ = await store.queue.free_dead(await store.register(), store.now())
-    assert queued
+    assert (await store.queue.free_dead(await store.register(), store.now())).queued
 
 
 async def purge(store: Installation) -> None:

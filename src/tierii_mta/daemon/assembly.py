@@ -108,8 +108,9 @@ async def _assembled(installation: Installation) -> AsyncIterator[_Daemon]:
         settlement=Settlement(policy=_policy(installation), epoch=epoch),
         clock=clock,
         observe=observer.ended,
+        on_damaged=lambda count: observer.set_aside("damaged", count),
     )
-    janitor = _janitor(installation, epoch)
+    janitor = _janitor(installation, epoch, observer)
     try:
         yield _Daemon(installation, committer, way_out, directory, manager, janitor, metrics, observer)
         await installation.queue.retire(epoch)
@@ -128,13 +129,14 @@ def _policy(installation: Installation) -> SettlementPolicy:
     )
 
 
-def _janitor(installation: Installation, epoch: Epoch) -> Janitor:
+def _janitor(installation: Installation, epoch: Epoch, observer: Observer) -> Janitor:
     kept = installation.settings.retention
     return Janitor(
         store=installation.queue,
         clock=installation.clock,
         epoch=epoch,
         retention=Retention(events=kept.events, deliveries=kept.deliveries, bodies=kept.bodies),
+        on_set_aside=lambda count: observer.set_aside("death", count),
     )
 
 

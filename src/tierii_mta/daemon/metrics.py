@@ -56,6 +56,13 @@ SUSPENSIONS = Metric(
     "tierii_lane_suspensions_total", "counter", "Lanes closed because a destination refuses us", ("provider",)
 )
 SUPPRESSIONS = Metric("tierii_suppressions_total", "counter", "Entries added to the suppression list", ("reason",))
+CRASHES = Metric("tierii_crashes_total", "counter", "Attempts that broke off through a fault of ours")
+SET_ASIDE = Metric(
+    "tierii_set_aside_total",
+    "counter",
+    "Deliveries that ended failed(error) or failed(render): alert on error",
+    ("reason", "cause"),
+)
 EXPIRED = Metric("tierii_expired_total", "counter", "Deliveries ended by age")
 CHILD_STARTS = Metric("tierii_child_starts", "gauge", "Times a child process was started", ("child",))
 
@@ -78,6 +85,8 @@ TABLE: Sequence[Metric] = (
     LOOP_LAG,
     SUSPENSIONS,
     SUPPRESSIONS,
+    CRASHES,
+    SET_ASIDE,
     EXPIRED,
     CHILD_STARTS,
 )

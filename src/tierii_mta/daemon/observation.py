@@ -11,21 +11,25 @@ import structlog
 from tierii_mta.clock import Clock
 from tierii_mta.daemon.metrics import (
     ATTEMPT_SECONDS,
+    CRASHES,
     DELIVERIES,
     DISK_FREE,
     INTAKE_OPEN,
     REPLY_CLASSES,
+    SET_ASIDE,
     STORE_SICK,
     SUPPRESSIONS,
     SUSPENSIONS,
     Metrics,
 )
 from tierii_mta.errors import Unavailable
-from tierii_mta.queue.delivery import Attempt, Deferred, Delivery, Outcome, Returned
+from tierii_mta.queue.crashes import FAULT
+from tierii_mta.queue.delivery import Attempt, Deferred, Delivery, Failed, FailureReason, Outcome, Returned
 from tierii_mta.queue.hand import Ending
 from tierii_mta.queue.reserve import NoRoom, Reserve
 
 _RATE_WINDOW_S = 10
+_OURS = frozenset({FailureReason.ERROR, FailureReason.RENDER})
 _ROOM_EVERY_S = 5.0
 
 
@@ -55,7 +59,17 @@ class Observer:
             self._metrics.count(SUSPENSIONS, provider=attempt.provider)
         if ending.settle is not None and ending.settle.suppression is not None:
             self._metrics.count(SUPPRESSIONS, reason=str(ending.settle.suppression.reason))
+        if attempt.reply_class == FAULT:
+            self._metrics.count(CRASHES)
+        if isinstance(outcome, Failed) and outcome.reason in _OURS:
+            self.set_aside("fault" if attempt.reply_class == FAULT else str(attempt.stage), reason=outcome.reason)
         self._write(name, ending.delivery, outcome, attempt)
+
+    def set_aside(self, cause: str, count: int = 1, *, reason: FailureReason = FailureReason.ERROR) -> None:
+        """Deliveries were given up though no peer is to blame; what is our fault needs the operator."""
+        self._metrics.count(SET_ASIDE, count, reason=str(reason), cause=cause)
+        if reason is FailureReason.ERROR:
+            self._log.error("delivery.set_aside", cause=cause, count=count)
 
     def sick(self, failure: Unavailable) -> None:
         """The store failed a COMMIT."""

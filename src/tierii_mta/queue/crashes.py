@@ -11,6 +11,7 @@ power cut may end a process once while an innocent one is alone.
 import logging
 import traceback
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tierii_mta.clock import Clock
 
@@ -45,6 +46,14 @@ class Crashes:
     def is_convicted(self) -> bool:
         """Whether it is to be set aside."""
         return self.count >= _CONVICTED and self.certain >= _CERTAIN
+
+
+class Freed(NamedTuple):
+    """How many rows of dead owners were found in each state, and how many of these were set aside."""
+
+    queued: int
+    active: int
+    set_aside: int = 0
 
 
 class FaultLog:

@@ -39,6 +39,10 @@ class Retention:
     bodies: timedelta = timedelta(days=7)
 
 
+def _nobody_asks(count: int) -> None:
+    """Nobody wants to know."""
+
+
 class Janitor:
     """Runs the duties, each in a loop of its own."""
 
@@ -50,10 +54,13 @@ class Janitor:
         epoch: Epoch,
         retention: Retention,
         grace: timedelta = timedelta(minutes=5),
+        on_set_aside: Callable[[int], None] = _nobody_asks,
     ) -> None:
-        """`grace` is the time a last attempt, due at the deadline, has before the age sweep takes its row."""
+        """`grace` is the time a last attempt, due at the deadline, has before the age sweep takes its row;
+        `on_set_aside` hears how many deliveries were given up because processes died with them.
+        """
         self._store, self._clock, self._epoch = store, clock, epoch
-        self._retention, self._grace = retention, grace
+        self._retention, self._grace, self._on_set_aside = retention, grace, on_set_aside
 
     async def prepare(self) -> None:
         """Free what earlier owners left in hand and end what is too old; run it before anything is claimed."""
@@ -75,9 +82,12 @@ class Janitor:
 
     async def free_dead(self) -> None:
         """Put back what the owners that are gone had in hand."""
-        queued, active = await self._store.free_dead(self._epoch, self._clock.now())
-        if queued or active:
-            _log.warning("a process ended without a clean stop: %d deliveries go on, %d are in doubt", queued, active)
+        freed = await self._store.free_dead(self._epoch, self._clock.now())
+        if freed.queued or freed.active:
+            what = "a process ended without a clean stop: %d deliveries were not yet on the wire, %d are in doubt"
+            _log.warning(what, freed.queued, freed.active)
+        if freed.set_aside:
+            self._on_set_aside(freed.set_aside)
 
     async def expire(self) -> None:
         """End what is too old, page by page."""

@@ -64,9 +64,12 @@ class QueueManager:
         clock: Clock,
         limits: ManagerLimits | None = None,
         observe: Callable[[Ending], None] | None = None,
+        on_damaged: Callable[[int], None] | None = None,
     ) -> None:
+        """`on_damaged` hears how many rows of a claim could not be read."""
         self._store, self._committer, self._directory, self._clock = store, committer, directory, clock
         self._deliver, self._settlement, self._observe = deliver, settlement, observe
+        self._on_damaged = on_damaged
         self._limits = limits or ManagerLimits()
         self.hand = Hand(
             deliver=deliver,
@@ -179,8 +182,8 @@ class QueueManager:
             self._committer.report_sick(failure)
             return _SICK_S
         self._directory.learn(quotas, claim, now=self._clock.now())
-        for damaged in claim.damaged:
-            _log.error("delivery %d cannot be read and was set aside: `why` tells more", damaged)
+        if claim.damaged and self._on_damaged is not None:
+            self._on_damaged(len(claim.damaged))
         for delivery in claim.deliveries:
             is_shut = self._directory.is_suspended(delivery.lane.id)  # while the claim ran
             self.hand.take(delivery, group, recalled="lane suspended" if is_shut else None)

@@ -16,7 +16,7 @@ from tierii_mta.consent.suppression import Suppression
 from tierii_mta.errors import TieriiError, Unavailable
 from tierii_mta.events import Event
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.queue.crashes import Crashes
+from tierii_mta.queue.crashes import Crashes, Freed
 from tierii_mta.queue.delivery import (
     Delivery,
     DeliveryId,
@@ -242,13 +242,13 @@ class QueueStore(Protocol):
     async def retire(self, epoch: Epoch) -> None:
         """Remove the node row at a clean stop."""
 
-    async def free_dead(self, epoch: Epoch, now: Instant) -> tuple[int, int]:
+    async def free_dead(self, epoch: Epoch, now: Instant) -> Freed:
         """Free the rows of owners that are gone: every older epoch on SQLite, those silent for 60 s on PostgreSQL.
 
         queued → pending; active → retry, due now, with `email.in_doubt {cause: crash}`, whatever its class.
         Each is counted as a crash of that delivery, certain if its owner had no other in hand (queue.crashes): a
         suspect waits for its trial, and who is convicted ends failed(error), with the event.
-        Pages of at most 1,000 rows a commit. Return how many of each (queued, active).
+        Pages of at most 1,000 rows a commit.
         """
 
     async def crashes(self, delivery: DeliveryId) -> Crashes:

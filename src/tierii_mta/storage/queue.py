@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from tierii_mta.clock import Clock, Instant, later
 from tierii_mta.events import Event
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.queue.crashes import Crashes
+from tierii_mta.queue.crashes import Crashes, Freed
 from tierii_mta.queue.delivery import Delivery, DeliveryId, Epoch, Lane, LaneId, MessageRow, Priority, State, StreamId
 from tierii_mta.queue.store import (
     Change,
@@ -109,16 +109,16 @@ class StoredQueue:
             for row in rows
         ]
 
-    async def free_dead(self, epoch: Epoch, now: Instant) -> tuple[int, int]:
-        queued = active = 0
+    async def free_dead(self, epoch: Epoch, now: Instant) -> Freed:
+        freed = Freed(0, 0)
         while True:
             page = await self._connections.write(
-                upkeep.free_dead, epoch, now=now, ledger=self._ledger(), is_first=not (queued or active)
+                upkeep.free_dead, epoch, now=now, ledger=self._ledger(), is_first=freed == (0, 0, 0)
             )
             self._connections.touch()
-            queued, active = queued + page[0], active + page[1]
-            if sum(page) < upkeep.PAGE:
-                return queued, active
+            freed = Freed(*(sum(both) for both in zip(freed, page, strict=True)))
+            if page.queued + page.active < upkeep.PAGE:
+                return freed
 
     async def crashes(self, delivery: DeliveryId) -> Crashes:
         found = await self._connections.read(crashes.crashes_of, (delivery,))

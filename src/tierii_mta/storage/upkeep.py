@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, upd
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import Instant, later
 from tierii_mta.events import EventType
-from tierii_mta.queue.crashes import Crashes
+from tierii_mta.queue.crashes import Crashes, Freed
 from tierii_mta.queue.delivery import IN_HAND, OPEN, Epoch, FailureReason, State, StreamId
 from tierii_mta.queue.store import ChangeKind
 from tierii_mta.storage.backend import OWNER_SILENCE_MS, is_dead, is_postgres, liveness_time
@@ -40,10 +40,8 @@ _FACTS = (
 )
 
 
-def free_dead(
-    connection: Connection, epoch: Epoch, *, now: Instant, ledger: Ledger, is_first: bool = True
-) -> tuple[int, int]:
-    """Free one page of rows whose owner is gone; when none are left, forget the owners. Return (queued, active).
+def free_dead(connection: Connection, epoch: Epoch, *, now: Instant, ledger: Ledger, is_first: bool = True) -> Freed:
+    """Free one page of rows whose owner is gone; when none are left, forget the owners.
 
     `is_first`: nothing was freed yet, so an owner that has one row in this page had no other.
     """
@@ -62,17 +60,17 @@ def free_dead(
         _move(connection, [row for row in some if not crashes[row.id].is_suspect], at, to_state, ledger, **due)
         suspects = [row for row in some if crashes[row.id].is_suspect and not crashes[row.id].is_convicted]
         _move(connection, suspects, at, to_state, ledger, due=later(now, _TRIAL_WAIT))
-    for row in rows:
-        if crashes[row.id].is_convicted:
-            why = f"the process died {crashes[row.id].count} times with this delivery in hand"
-            _move(connection, [row], at, State.FAILED, ledger, **set_aside(row, at[row.lane], why, now, ledger))
+    convicted = [row for row in rows if crashes[row.id].is_convicted]
+    for row in convicted:
+        why = f"the process died {crashes[row.id].count} times with this delivery in hand"
+        _move(connection, [row], at, State.FAILED, ledger, **set_aside(row, at[row.lane], why, now, ledger))
     for stream_id in {where.stream for where in at.values()}:
         ledger.announce(ChangeKind.MAIL, stream=StreamId(stream_id))
     if len(rows) < PAGE:
         _forget_owners(connection, epoch, now)
         forget_ended(connection)
     ledger.write(connection)
-    return len(queued), len(active)
+    return Freed(len(queued), len(active), len(convicted))
 
 
 def _count_crashes(connection: Connection, rows: Sequence[AnyRow], *, is_first: bool) -> Mapping[int, Crashes]:
