@@ -71,17 +71,17 @@ def cover(message: bytes) -> Coverage:
     if "from" not in by_name:
         raise ValueError("a message without a From field cannot be signed")
     body_hash = base64.b64encode(hashlib.sha256(relaxed_body(message[body_offset:])).digest()).decode("ascii")
-    times = tuple(len(by_name.get(name, ())) for name in _NAMES)
-    covered = [relaxed_header(raw) for name in _NAMES if name in by_name for raw in reversed(by_name[name])]
-    return Coverage(f"{_names_tag(times)}\r\n bh={body_hash};", b"".join(covered))
+    covered = [(name, raw) for name in _NAMES if name in by_name for raw in reversed(by_name[name])]
+    names_tag = _names_tag(tuple([name for name, _ in covered]))
+    return Coverage(f"{names_tag}\r\n bh={body_hash};", b"".join([relaxed_header(raw) for _, raw in covered]))
 
 
 @lru_cache(maxsize=64)
-def _names_tag(times: tuple[int, ...]) -> str:
-    """Return `h=`, folded, for fields that occur so many times; the mails of a campaign share few."""
+def _names_tag(present: tuple[str, ...]) -> str:
+    """Return `h=`, folded, for the covered fields there are; the mails of a campaign have the same ones."""
     names = []
-    for name, present in zip(_NAMES, times, strict=True):
-        names += [name] * (present + (name in OVERSIGNED))
+    for name in _NAMES:
+        names += [name] * (present.count(name) + (name in OVERSIGNED))
     return "\r\n ".join(_fold(f"h={':'.join(names)};"))
 
 

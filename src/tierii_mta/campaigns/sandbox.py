@@ -104,9 +104,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     @staticmethod
     def escaped(value: Any) -> str:
-        """Return a value as HTML shows it."""
-        if type(value) is str and not _NEEDS_ESCAPE.search(value):
-            return value
+        """Return a value as HTML shows it; what needs no escaping takes no detour over jinja2's Markup."""
+        kind = type(value)
+        if kind is str and not _NEEDS_ESCAPE.search(value):
+            text: str = value
+            return text
+        if kind is int:
+            return str(value)
         return escape(_shown(value))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:

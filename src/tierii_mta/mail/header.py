@@ -62,12 +62,12 @@ def parse_header_block(message: bytes) -> tuple[list[HeaderField], int]:
     fields: list[HeaderField] = []
     position, end = 0, len(message)
     while position < end:
-        if message.startswith(b"\r\n", position):
-            return fields, position + 2
-        if message.startswith(b"\n", position):
-            return fields, position + 1
         found = _FIELD.match(message, position)
         if found is None:
+            if message.startswith(b"\r\n", position):
+                return fields, position + 2
+            if message.startswith(b"\n", position):
+                return fields, position + 1
             raise MalformedHeader(f"octet {position} of the message starts a line that is no header field")
         fields.append(HeaderField(found[1].decode("ascii"), found[0]))
         position = found.end()
