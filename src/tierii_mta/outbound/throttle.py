@@ -30,7 +30,7 @@ _LOOK_AHEAD_SECONDS = 1.0  # messages a rate lets through in this time may be in
 _PROMISE_MOST = 4  # of an answer of `room`, how much is held back from other lanes: most lanes have few mails
 _UNPROVEN_MOST = 450  # in hand for all sites that are not proven; half of what the hand holds of bulk mail
 _UNPROVEN_HIGH = 50  # beyond that for high priority
-_UNPROVEN_SHARE = 40  # of the places left, a site gets one in so many
+_UNPROVEN_SHARE = 40  # a site may have as many as one in so many of the places left
 _PROMISE_SECONDS = 0.05  # until those promised should have come
 _SWEEP_EVERY = 2048  # paths used, between two sweeps of idle state
 _MAX_DOMAINS = 50_000
@@ -159,7 +159,7 @@ class Throttle:
                 room = min(room, bucket.available(now, within=_LOOK_AHEAD_SECONDS) - waiting)
         loads = path.loads
         if not window.is_proven:
-            room = min(room, self._unproven_room(priority, now))
+            room = min(room, self._unproven_room(coming, priority, now))
             loads = (*loads, self.unproven)
         if room <= 0:
             return 0
@@ -169,15 +169,18 @@ class Throttle:
 
     def unknown_room(self, in_hand: int, priority: Priority, now: float) -> int:
         """Return how many more deliveries may come into hand for a domain whose site is not known, beside `in_hand`."""
-        room = min(UNKNOWN_ROOM - in_hand, self._unproven_room(priority, now))
+        room = min(UNKNOWN_ROOM - in_hand, self._unproven_room(in_hand, priority, now))
         if room <= 0:
             return 0
         self.unproven.promise(room, now, seconds=_PROMISE_SECONDS)
         return room
 
-    def _unproven_room(self, priority: Priority, now: float) -> int:
+    def _unproven_room(self, coming: int, priority: Priority, now: float) -> int:
+        """Return the places for a site that is not proven and has `coming` already: what it has shrinks as they fill,
+        so that a new site finds one.
+        """
         left = _UNPROVEN_MOST + (_UNPROVEN_HIGH if priority is Priority.HIGH else 0) - self.unproven.coming(now)
-        return min(left, max(1, left // _UNPROVEN_SHARE))
+        return min(left, max(1, left // _UNPROVEN_SHARE) - coming)
 
     def is_crowded(self, path: Path, priority: Priority) -> bool:
         """Whether so many wait already that another one had better come again later: nobody may fill the hand."""
