@@ -15,6 +15,7 @@ from tierii_mta.campaigns.expansion import expand
 from tierii_mta.campaigns.plate import Job, Plate, Sheet
 from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.snapshot import make_snapshot
+from tierii_mta.clock import Instant, to_datetime
 from tierii_mta.mail.address import Address
 from tierii_mta.outbound.content import RenderFailed
 
@@ -121,6 +122,23 @@ def test_the_octets_depend_on_snapshot_and_job_alone(workshop: Workshop) -> None
     assert again == first
     assert first.body_hash == hashlib.sha256(first.data).hexdigest()
     assert not first.is_8bit
+
+
+def test_each_mail_is_dated_when_its_own_recipient_was_accepted(workshop: Workshop) -> None:
+    plate = plate_of(workshop)
+    instants = [START, START, Instant(START + 86_400_000), START, Instant(0)]
+    jobs = [
+        Job(
+            recipient=Address.parse("anna@example.org"),
+            contact={"email": "anna@example.org", "first_name": "Anna"},
+            accepted_at=accepted_at,
+            message_id="<token@example.com>",
+            unsubscribe_url=URL,
+        )
+        for accepted_at in instants
+    ]
+    dates = [parsed(plate.print(job).data)["Date"].datetime for job in jobs]
+    assert dates == [to_datetime(instant).replace(microsecond=0) for instant in instants]
 
 
 def test_a_local_part_beyond_ascii_needs_smtputf8(workshop: Workshop) -> None:
