@@ -21,6 +21,7 @@ from tierii_mta.queue.store import Activate, Quota
 
 _ALLOWED_SCANS = (
     "SCAN v ",  # the values of a bulk statement
+    "SCAN json_each",  # the ids of a bulk statement
     "SCAN CONSTANT",
     "CONSTANT ROWS",
     "SCAN (subquery",  # the few rows a limited seek gave

@@ -8,7 +8,7 @@ written kind by kind with `executemany`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, update
 
 from tierii_mta.consent.suppression import Suppression
 from tierii_mta.events import EventType
@@ -24,7 +24,7 @@ from tierii_mta.queue.store import (
     SuspendLane,
 )
 from tierii_mta.storage.accept import accept_all
-from tierii_mta.storage.bulk import Values, update_rows
+from tierii_mta.storage.bulk import Values, of_ids, update_rows
 from tierii_mta.storage.codes import MARK_OF_EVENT, REASON, STATE, STATE_OF, Mark
 from tierii_mta.storage.crashes import count_crashes
 from tierii_mta.storage.ledger import Ledger
@@ -59,9 +59,10 @@ class _Group:
     def load(self, ids: set[int]) -> None:
         ordered = sorted(ids)
         for start in range(0, len(ordered), _PAGE):
-            found = self.connection.execute(_OF_OPERATIONS, {"ids": ordered[start : start + _PAGE]})
-            for row in found:
-                self.rows[row.id] = _Row(row.owner, STATE_OF[row.state], row.marks, row.stream, row.priority)
+            found = of_ids(self.connection, _OF_OPERATIONS, ordered[start : start + _PAGE])
+            for row in found.all():
+                number, owner, state, marks, priority, stream = tuple(row)
+                self.rows[number] = _Row(owner, STATE_OF[state], marks, stream, priority)
 
     def activate(self, one: Activate) -> bool:
         row = self.rows.get(one.delivery)
@@ -121,7 +122,7 @@ class _Group:
 
     def _write_activated(self) -> None:
         for start in range(0, len(self.activated), _PAGE):
-            self.connection.execute(_ACTIVATE, {"ids": self.activated[start : start + _PAGE]})
+            of_ids(self.connection, _ACTIVATE, self.activated[start : start + _PAGE])
 
 
 def apply_all(connection: Connection, operations: Sequence[Operation], ledger: Ledger) -> Sequence[Result]:
@@ -212,12 +213,7 @@ def _settled_row(one: Settle) -> Values:
 
 
 _OF_OPERATIONS = (
-    select(delivery.c.id, delivery.c.owner, delivery.c.state, delivery.c.marks, delivery.c.priority, lane.c.stream)
-    .join(lane, lane.c.id == delivery.c.lane)
-    .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(delivery.c.id)
-    .with_for_update(of=delivery)
+    "SELECT delivery.id, delivery.owner, delivery.state, delivery.marks, delivery.priority, lane.stream "
+    "FROM delivery JOIN lane ON lane.id = delivery.lane WHERE delivery.id IN {ids} ORDER BY delivery.id {lock}"
 )
-_ACTIVATE = (
-    update(delivery).where(delivery.c.id.in_(bindparam("ids", expanding=True))).values(state=STATE[State.ACTIVE])
-)
+_ACTIVATE = f"UPDATE delivery SET state = {STATE[State.ACTIVE]} WHERE id IN {{ids}}"  # noqa: S608 our own numbers

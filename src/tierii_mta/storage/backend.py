@@ -6,7 +6,9 @@ compiler, which has one writer anyway).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, exists, func, select, text
 from sqlalchemy.engine import make_url
@@ -17,7 +19,7 @@ from tierii_mta.errors import ConfigurationError
 from tierii_mta.storage.codes import CLAIMABLE_SQL
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.sqlite import SqliteConnections
-from tierii_mta.storage.tables import AnyRow, node
+from tierii_mta.storage.tables import node
 
 SQLITE_FILE = "tierii-mta.sqlite3"
 OWNER_SILENCE_MS = 60_000
@@ -26,11 +28,27 @@ _EVENT_LOCK = 0x7469_6572_6969  # "tierii": the advisory lock under which `event
 _TERMS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)  # SQLite takes at most 500 terms of a compound SELECT
 MAX_QUOTAS = _TERMS[-1]
 
-CLAIMED = (
-    "id, lane, origin, priority, due, attempts, recipient_key, recipient, message, contact, accepted_at, expires_at, "
-    "body_hash, was_blocked"
-)
-"""The columns a claim returns, in order."""
+
+class Claimed(NamedTuple):
+    """What a claim returns of a row. Its fields are asked for forty times a delivery, so it is no SQLAlchemy row."""
+
+    id: int
+    lane: int
+    origin: int
+    priority: int
+    due: int
+    attempts: int
+    recipient_key: bytes
+    recipient: str
+    message: int | None
+    contact: str
+    accepted_at: int
+    expires_at: int
+    body_hash: str | None
+    was_blocked: bool | int
+
+
+CLAIMED = ", ".join(Claimed._fields)
 
 
 def connections_for(database: str | Path, data_dir: Path) -> Connections:
@@ -106,10 +124,10 @@ def is_dead(connection: Connection, owner: ColumnElement[int | None], now: Insta
 
 def claim_rows(
     connection: Connection, quotas: Sequence[tuple[int, int, int]], *, epoch: int, now: Instant
-) -> Sequence[AnyRow]:
+) -> Sequence[Claimed]:
     """Take due rows of each (lane, priority, limit) into hand, one equality seek per quota; at most `MAX_QUOTAS`."""
     if is_postgres(connection):
-        return connection.execute(
+        rows = connection.execute(
             _POSTGRES_CLAIM,
             {
                 "lanes": [lane for lane, _, _ in quotas],
@@ -118,10 +136,11 @@ def claim_rows(
                 "epoch": epoch,
                 "now": now,
             },
-        ).all()
+        )
+        return [Claimed(*row) for row in rows]
     padded = [*quotas, *[(-1, 0, 0)] * (_size_for(len(quotas)) - len(quotas))]
     values = (epoch, now, *(value for quota in padded for value in quota))
-    return connection.exec_driver_sql(claim_sql(len(padded)), values).all()
+    return [Claimed(*row) for row in connection.exec_driver_sql(claim_sql(len(padded)), values).all()]
 
 
 def next_dues(connection: Connection, keys: Sequence[tuple[int, int]]) -> Sequence[Instant | None]:
@@ -139,6 +158,7 @@ def _size_for(count: int) -> int:
     return next(size for size in _TERMS if size >= count)
 
 
+@cache
 def claim_sql(terms: int) -> str:
     """Return SQLite's claim over so many quotas. One ORDER BY over priority and due would sort; seeks do not."""
     seek = "SELECT id FROM (SELECT id FROM delivery WHERE lane = ?{} AND priority = ?{} AND due <= ?2 AND "
@@ -147,6 +167,7 @@ def claim_sql(terms: int) -> str:
     return f"UPDATE delivery SET state = 2, origin = state, owner = ?1 WHERE id IN ({seeks}) RETURNING {CLAIMED}"  # noqa: S608 constants only
 
 
+@cache
 def dues_sql(terms: int) -> str:
     """Return SQLite's question for the first due times of so many (lane, priority)."""
     seek = "SELECT (SELECT due FROM delivery WHERE lane = ?{} AND priority = ?{} AND "

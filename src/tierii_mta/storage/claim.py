@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, update
 
 from tierii_mta.clock import Instant
 from tierii_mta.consent.suppression import Suppression
@@ -31,12 +31,13 @@ from tierii_mta.queue.delivery import (
     StreamId,
 )
 from tierii_mta.queue.store import Claim, Quota
-from tierii_mta.storage.backend import MAX_QUOTAS, claim_rows, next_dues
+from tierii_mta.storage.backend import MAX_QUOTAS, Claimed, claim_rows, next_dues
+from tierii_mta.storage.bulk import of_ids
 from tierii_mta.storage.codes import REASON, STATE, STATE_OF, StreamState
 from tierii_mta.storage.lanes import places
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.suppression import suppressions_of
-from tierii_mta.storage.tables import AnyRow, delivery, message
+from tierii_mta.storage.tables import AnyRow, delivery
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ def _claim_page(
 
 
 def deliveries_of(
-    connection: Connection, rows: Sequence[AnyRow], lanes: Mapping[int, AnyRow], *, now: Instant, ledger: Ledger
+    connection: Connection, rows: Sequence[Claimed], lanes: Mapping[int, AnyRow], *, now: Instant, ledger: Ledger
 ) -> tuple[list[Delivery], list[DeliveryId]]:
     """Return what may be sent of rows just taken into hand, earliest due first, and the ids of damaged ones.
 
@@ -109,7 +110,7 @@ def deliveries_of(
     return found, [DeliveryId(row.id) for row, _ in damaged]
 
 
-def set_aside(row: AnyRow, at: AnyRow, why: str, now: Instant, ledger: Ledger) -> dict[str, Any]:
+def set_aside(row: Claimed | AnyRow, at: AnyRow, why: str, now: Instant, ledger: Ledger) -> dict[str, Any]:
     """Write the event of a delivery that is given up without an attempt, through our fault; return its new values."""
     data = {"reason": str(FailureReason.ERROR), "class": FAULT, "reply": why, "attempt": row.attempts}
     ledger.happened(
@@ -128,15 +129,13 @@ def set_aside(row: AnyRow, at: AnyRow, why: str, now: Instant, ledger: Ledger) -
 def _messages(connection: Connection, ids: set[int]) -> Mapping[int, AnyRow]:
     if not ids:
         return {}
-    return {row.id: row for row in connection.execute(_MESSAGES, {"ids": sorted(ids)})}
+    return {row.id: row for row in of_ids(connection, _MESSAGES, ids).all()}
 
 
-_MESSAGES = select(message.c.id, message.c.reverse_path, message.c.is_marketing).where(
-    message.c.id.in_(bindparam("ids", expanding=True))
-)
+_MESSAGES = "SELECT id, reverse_path, is_marketing FROM message WHERE id IN {ids}"
 
 
-def _note_exhausted(connection: Connection, asked: Sequence[Quota], rows: Sequence[AnyRow], taken: _Taken) -> None:
+def _note_exhausted(connection: Connection, asked: Sequence[Quota], rows: Sequence[Claimed], taken: _Taken) -> None:
     given: dict[tuple[int, int], int] = {}
     for row in rows:
         given[row.lane, row.priority] = given.get((row.lane, row.priority), 0) + 1
@@ -148,13 +147,13 @@ def _note_exhausted(connection: Connection, asked: Sequence[Quota], rows: Sequen
 
 def _without_suppressed(
     connection: Connection,
-    rows: Sequence[AnyRow],
+    rows: Sequence[Claimed],
     lanes: Mapping[int, AnyRow],
     messages: Mapping[int, AnyRow],
     *,
     now: Instant,
     ledger: Ledger,
-) -> Sequence[AnyRow]:
+) -> Sequence[Claimed]:
     """Return the rows that may be sent, earliest due first; the others end `suppressed`."""
     entries = suppressions_of(connection, {row.recipient_key for row in rows})
     kept, ended = [], []
@@ -192,8 +191,8 @@ def _stopping(
     return next((one for one in entries if one.stops(is_marketing=is_marketing, list_id=list_id, now=now)), None)
 
 
-def _delivery(row: AnyRow, at: AnyRow, messages: Mapping[int, AnyRow]) -> Delivery:
-    stored = row.message is not None
+def _delivery(row: Claimed, at: AnyRow, messages: Mapping[int, AnyRow]) -> Delivery:
+    stored = messages[row.message] if row.message is not None else None
     return Delivery(
         id=DeliveryId(row.id),
         lane=Lane(id=LaneId(row.lane), stream=StreamId(at.stream), domain=at.domain),
@@ -205,8 +204,8 @@ def _delivery(row: AnyRow, at: AnyRow, messages: Mapping[int, AnyRow]) -> Delive
         expires_at=Instant(row.expires_at),
         campaign=at.campaign,
         step=at.step,
-        message=MessageRow(row.message) if stored else None,
-        reverse_path=messages[row.message].reverse_path if stored else None,
+        message=MessageRow(stored.id) if stored is not None else None,
+        reverse_path=stored.reverse_path if stored is not None else None,
         contact=_contact(row.contact) if row.contact else {},
         body_hash=row.body_hash,
         was_blocked=bool(row.was_blocked),

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, exists, or_, select, update
 from tierii_mta.clock import Instant
 from tierii_mta.queue.crashes import SUSPECTED, Crashes
 from tierii_mta.queue.delivery import Delivery, Epoch, State
-from tierii_mta.storage.backend import CLAIMED
+from tierii_mta.storage.backend import CLAIMED, Claimed
 from tierii_mta.storage.bulk import insert_rows
 from tierii_mta.storage.claim import deliveries_of
 from tierii_mta.storage.codes import STATE, StreamState
@@ -50,7 +50,7 @@ def claim_suspect(connection: Connection, *, epoch: Epoch, now: Instant, ledger:
     while (row := _next_suspect(connection, now)) is not None:
         taken = {"state": STATE[State.QUEUED], "origin": row.state, "owner": epoch}
         claimed = update(delivery).where(delivery.c.id == row.id).values(taken).returning(*_CLAIMED)
-        rows = connection.execute(claimed).all()
+        rows = [Claimed(*one) for one in connection.execute(claimed)]
         taken_up, _ = deliveries_of(connection, rows, places(connection, {row.lane}), now=now, ledger=ledger)
         if taken_up:
             ledger.write(connection)

@@ -5,11 +5,11 @@ Owns the look-up of ids in bulk inside a transaction; both kinds of row are neve
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
-from tierii_mta.storage.bulk import insert_rows, select_rows
+from tierii_mta.storage.bulk import insert_rows, of_ids, select_rows
 from tierii_mta.storage.codes import StreamState
-from tierii_mta.storage.tables import AnyRow, campaign, lane, stream
+from tierii_mta.storage.tables import AnyRow, lane, stream
 
 _PAGE = 1000
 
@@ -53,25 +53,14 @@ def places(connection: Connection, ids: Collection[int]) -> Mapping[int, AnyRow]
     found: dict[int, AnyRow] = {}
     ordered = sorted(ids)
     for start in range(0, len(ordered), _PAGE):
-        rows = connection.execute(_PLACES, {"ids": ordered[start : start + _PAGE]})
-        found.update((row.id, row) for row in rows)
+        rows = of_ids(connection, _PLACES, ordered[start : start + _PAGE])
+        found.update((row.id, row) for row in rows.all())
     return found
 
 
 _PLACES = (
-    select(
-        lane.c.id,
-        lane.c.domain,
-        lane.c.suspended_until,
-        lane.c.stream,
-        stream.c.state.label("stream_state"),
-        stream.c.step,
-        campaign.c.id.label("campaign"),
-        campaign.c.is_marketing,
-        campaign.c.list_id,
-    )
-    .select_from(
-        lane.join(stream, stream.c.id == lane.c.stream).outerjoin(campaign, campaign.c.number == stream.c.campaign)
-    )
-    .where(lane.c.id.in_(bindparam("ids", expanding=True)))
+    "SELECT lane.id, lane.domain, lane.suspended_until, lane.stream, stream.state AS stream_state, stream.step, "
+    "campaign.id AS campaign, campaign.is_marketing, campaign.list_id "
+    "FROM lane JOIN stream ON stream.id = lane.stream LEFT JOIN campaign ON campaign.number = stream.campaign "
+    "WHERE lane.id IN {ids}"
 )

@@ -7,7 +7,6 @@ commit-order lock, then changes and events), so that two transactions on Postgre
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -27,11 +26,16 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def compact_json(value: Mapping[str, Any]) -> str:
-    """Return JSON as it is kept. Texts, nearly all there is, go past the encoder, whose every call sets up anew."""
-    fields = [
-        f"{_quoted(name)}:{_quoted(one) if type(one) is str else _ENCODER.encode(one)}" for name, one in value.items()
-    ]
-    return "{" + ",".join(fields) + "}"
+    """Return JSON as it is kept. Texts and whole numbers, nearly all there is, go past the encoder, whose every call
+    sets up anew.
+    """
+    return "{" + ",".join([f"{_quoted(name)}:{_json(one)}" for name, one in value.items()]) + "}"
+
+
+def _json(value: Any) -> str:
+    if type(value) is str:
+        return _quoted(value)
+    return str(value) if type(value) is int else _ENCODER.encode(value)
 
 
 class Ledger:
@@ -42,7 +46,7 @@ class Ledger:
         self._clock, self._node, self._origin = clock, node, origin
         self._counts: Counter[tuple[int, int, int]] = Counter()
         self._changes: dict[tuple[ChangeKind, int | None, int | None], None] = {}
-        self._events: list[Event] = []
+        self._events: list[tuple[Event, int | None]] = []  # with the delivery it is about
 
     def enter(self, stream: int, priority: int, state: State, count: int = 1) -> None:
         """Count new rows in a state (or, with a negative count, rows that are gone)."""
@@ -63,12 +67,11 @@ class Ledger:
 
     def record(self, events: Iterable[Event], *, delivery: int | None = None) -> None:
         """Write events; `delivery` goes to those that name none."""
-        for one in events:
-            self._events.append(replace(one, delivery_id=delivery) if delivery and one.delivery_id is None else one)
+        self._events += [(one, delivery if one.delivery_id is None else one.delivery_id) for one in events]
 
     def happened(self, kind: EventType, at: Instant, **fields: Any) -> None:
         """Write an event that this package itself knows of."""
-        self._events.append(Event(id=sortable_id("evt", self._clock), type=kind, at=at, **fields))
+        self.record([Event(id=sortable_id("evt", self._clock), type=kind, at=at, **fields)])
 
     def write(self, connection: Connection) -> None:
         """Write everything; the last thing a transaction does before its commit."""
@@ -79,7 +82,7 @@ class Ledger:
         at = self._clock.now()
         changes = [(CHANGE[kind], stream, lane, self._origin, at) for kind, stream, lane in self._changes]
         insert_rows(connection, change, ("kind", "stream", "lane", "origin", "at"), changes)
-        insert_rows(connection, event, _EVENT_COLUMNS, [_event_row(one) for one in self._events])
+        insert_rows(connection, event, _EVENT_COLUMNS, [_event_row(*one) for one in self._events])
 
     def _write_tally(self, connection: Connection) -> None:
         rows = [(*key, self._node, count) for key, count in sorted(self._counts.items()) if count]
@@ -90,13 +93,13 @@ _ADD_UP = "ON CONFLICT (stream, priority, kind, node) DO UPDATE SET count = tall
 _EVENT_COLUMNS = ("id", "type", "at", "campaign", "delivery", "message_id", "recipient", "provider", "data")
 
 
-def _event_row(one: Event) -> Values:
+def _event_row(one: Event, delivery: int | None) -> Values:
     return (
         one.id,
         EVENT[one.type],
         one.at,
         one.campaign_id,
-        one.delivery_id,
+        delivery,
         one.message_id,
         one.recipient,
         one.provider,
