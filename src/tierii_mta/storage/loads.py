@@ -3,10 +3,10 @@
 Owns the reads behind `QueueStore.loads`, paged so that no read transaction lasts; not what is claimed (claim).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_
 
 from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import Lane, LaneId, Priority, StreamId
@@ -28,69 +28,63 @@ def all_loads(connection: Connection, after: tuple[int, int]) -> tuple[Sequence[
 
     Goes along the partial index, which holds waiting rows only, in its own order.
     """
-    groups = connection.execute(
+    groups = (
         select(*_GROUP, func.count().label("size"), func.min(delivery.c.due).label("due"))
         .where(IS_CLAIMABLE, tuple_(*_GROUP) > after)
         .group_by(*_GROUP)
         .order_by(*_GROUP)
         .limit(PAGE)
-    ).all()
-    places = _open_lanes(connection, sorted({group.lane for group in groups}))
-    loads = [_load(places[group.lane], group) for group in groups if group.lane in places]
-    return loads, (groups[-1].lane, groups[-1].priority) if len(groups) == PAGE else None
+        .subquery()
+    )
+    placed = select(groups, *_PLACE, stream.c.state).select_from(
+        groups.outerjoin(lane, lane.c.id == groups.c.lane).outerjoin(stream, stream.c.id == lane.c.stream)
+    )
+    rows = [tuple(row) for row in connection.execute(placed).all()]
+    loads = [_load(place, priority, size, due) for _, priority, size, due, *place, state in rows if state == _OPEN]
+    return loads, max(row[:2] for row in rows) if len(rows) == PAGE else None
 
 
 def stream_loads(connection: Connection, stream_id: StreamId, after: str) -> tuple[Sequence[LaneLoad], str | None]:
     """Return a page of one stream's loads, lanes behind domain `after`, and where the next page begins."""
-    lanes = connection.execute(
-        select(lane)
-        .join(stream, stream.c.id == lane.c.stream)
-        .where(lane.c.stream == stream_id, stream.c.state == StreamState.OPEN, lane.c.domain > after)
-        .order_by(lane.c.domain)
-        .limit(PAGE)
-    ).all()
-    return _loads_of(connection, lanes), lanes[-1].domain if len(lanes) == PAGE else None
+    page = lane.c.stream == stream_id, lane.c.domain > after
+    rows = connection.execute(_WITH_LOADS.where(*page).order_by(lane.c.domain).limit(PAGE)).all()
+    return _loads_of(rows), rows[-1].domain if len(rows) == PAGE else None
 
 
 def lane_loads(connection: Connection, lane_id: LaneId) -> Sequence[LaneLoad]:
     """Return one lane's loads."""
-    return _loads_of(connection, list(_open_lanes(connection, [lane_id]).values()))
+    return _loads_of(connection.execute(_WITH_LOADS.where(lane.c.id == lane_id)).all())
 
 
-def _open_lanes(connection: Connection, ids: Sequence[int]) -> dict[int, AnyRow]:
-    rows = connection.execute(
-        select(lane)
-        .join(stream, stream.c.id == lane.c.stream)
-        .where(lane.c.id.in_(ids), stream.c.state == StreamState.OPEN)
-    )
-    return {row.id: row for row in rows}
-
-
-def _loads_of(connection: Connection, lanes: Sequence[AnyRow]) -> Sequence[LaneLoad]:
+def _counted() -> Iterator[ColumnElement[int]]:
     """Ask each (lane, priority) by a seek of its own: a stream has few priorities and a GROUP BY would sort."""
-    places = {row.id: row for row in lanes}
-    loads = []
     for priority in Priority:
         here = and_(delivery.c.lane == lane.c.id, delivery.c.priority == int(priority), IS_CLAIMABLE)
-        count = select(func.count()).select_from(delivery).where(here).correlate(lane).scalar_subquery()
-        due = select(func.min(delivery.c.due)).where(here).correlate(lane).scalar_subquery()
-        ids = sorted(places)
-        for start in range(0, len(ids), 1000):
-            page = lane.c.id.in_(ids[start : start + 1000])
-            for row in connection.execute(
-                select(lane.c.id.label("lane"), count.label("size"), due.label("due")).where(page)
-            ):
-                if row.size:
-                    loads.append(_load(places[row.lane], row, priority))
+        yield select(func.count()).select_from(delivery).where(here).correlate(lane).scalar_subquery()
+        yield select(func.min(delivery.c.due)).where(here).correlate(lane).scalar_subquery()
+
+
+_OPEN = StreamState.OPEN
+_PLACE = (lane.c.id, lane.c.stream, lane.c.domain, lane.c.suspended_until)
+_WITH_LOADS = select(*_PLACE, *_counted()).join(stream, stream.c.id == lane.c.stream).where(stream.c.state == _OPEN)
+
+
+def _loads_of(rows: Sequence[AnyRow]) -> Sequence[LaneLoad]:
+    loads = []
+    for row in rows:
+        place, counts = row[:4], row[4:]
+        for priority, size, due in zip(Priority, counts[0::2], counts[1::2], strict=True):
+            if size:
+                loads.append(_load(place, priority, size, due))
     return loads
 
 
-def _load(place: AnyRow, group: AnyRow, priority: Priority | None = None) -> LaneLoad:
-    until = place.suspended_until
+def _load(place: Sequence[Any], priority: int, size: int, due: int) -> LaneLoad:
+    number, stream_id, domain, until = place
     return LaneLoad(
-        lane=Lane(id=LaneId(place.id), stream=StreamId(place.stream), domain=place.domain),
-        priority=Priority(group.priority) if priority is None else priority,
-        count=group.size,
-        due=Instant(group.due),
+        lane=Lane(id=LaneId(number), stream=StreamId(stream_id), domain=domain),
+        priority=Priority(priority),
+        count=size,
+        due=Instant(due),
         suspended_until=Instant(until) if until is not None else None,
     )
