@@ -2,6 +2,7 @@
 
 outbound   campaign throughput beside Postfix, plain and signing through OpenDKIM and rspamd
 standing   the same with a million rows queued, a `send` and an `enqueue` while it runs, start-up and memory
+hostages   the rate of those who answer beside black holes, a dead destination and a paused campaign
 queue      enqueue, claim and settle at different fillings, without a network
 drivers    one group commit through two SQLite drivers
 """
@@ -9,9 +10,15 @@ drivers    one group commit through two SQLite drivers
 import signal
 import sys
 
-from benchmarks import drivers, outbound, queue, standing
+from benchmarks import drivers, hostages, outbound, queue, standing
 
-_MEASUREMENTS = {"drivers": drivers.main, "outbound": outbound.main, "queue": queue.main, "standing": standing.main}
+_MEASUREMENTS = {
+    "drivers": drivers.main,
+    "hostages": hostages.main,
+    "outbound": outbound.main,
+    "queue": queue.main,
+    "standing": standing.main,
+}
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from benchmarks.sink import free_port
@@ -62,11 +63,16 @@ class System(Protocol):
 
 
 @contextmanager
-def open_testbed(*, connections: int, domains: int) -> Iterator[Testbed]:
-    """Make the folder (where TMPDIR says), the key and a DNS server that names the sink as every domain's MX."""
+def open_testbed(
+    *, connections: int, domains: int, others: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Testbed]:
+    """Make the folder (where TMPDIR says), the key and a DNS server that names the sink as every domain's MX.
+
+    `others` are further domains, each with the address of an MX of its own.
+    """
     with tempfile.TemporaryDirectory(prefix="tierii-bench-") as name:
         folder = Path(name)
-        with _nameserver(domains) as address:
+        with _nameserver(domains, others) as address:
             testbed = Testbed(
                 folder=folder, sink=free_port(), nameserver=address, connections=connections, domains=domains
             )
@@ -75,7 +81,7 @@ def open_testbed(*, connections: int, domains: int) -> Iterator[Testbed]:
 
 
 @contextmanager
-def _nameserver(domains: int) -> Iterator[str]:
+def _nameserver(domains: int, others: Mapping[str, str]) -> Iterator[str]:
     """Run the DNS server in a thread with a loop of its own."""
     loop, server = asyncio.new_event_loop(), DnsServer()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -85,6 +91,9 @@ def _nameserver(domains: int) -> Iterator[str]:
         for number in range(domains):
             server.add(f"d{number}.example", "MX", 10, MX)
         server.add(MX, "A", "127.0.0.1")
+        for domain, address in others.items():
+            server.add(domain, "MX", 10, f"mx.{domain}")
+            server.add(f"mx.{domain}", "A", address)
         yield server.address
     finally:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result()
