@@ -199,6 +199,16 @@ class World:
         code = await self.within((await self.begin_enqueue(file)).wait())
         assert code in (ExitCode.OK, ExitCode.CONFLICT), f"enqueue ended with {code}"
 
+    async def moved(self, count: int) -> None:
+        """Wait until so many more messages have been taken, or none are left."""
+        wanted = self.mx.transactions + count
+
+        async def reached() -> None:
+            while self.mx.transactions < wanted and await self.store.left():
+                await asyncio.sleep(0.02)
+
+        await self.within(reached())
+
     # -- killing
 
     def victims(self, kind: str) -> list[int]:
@@ -245,7 +255,7 @@ class World:
             await asyncio.sleep(0.05)
         psutil.Process(self.chance.choice(pids)).kill()
         self.count("press worker")
-        await self.within(self.mx.more(60))
+        await self.moved(60)
 
     async def kill_web_child(self) -> None:
         """Kill the web child once it serves, and wait until another one does."""

@@ -66,11 +66,6 @@ class Mx:
         for server in self._servers:
             await server.wait_closed()
 
-    async def more(self, count: int) -> None:
-        """Wait until so many more messages have been taken."""
-        wanted = self.transactions + count
-        await self.reached(lambda: self.transactions >= wanted)
-
     async def silent(self) -> None:
         """Wait until nobody is connected: what a dead sender had still written has been read by then."""
         await self.reached(lambda: not self._peers)

@@ -115,13 +115,13 @@ async def servers_die(world: World, store: PostgresStore, cycles: int) -> None:
     for number in range(cycles):
         if await world.store.left() < 400:
             await world.enqueue(1500)
-        await world.within(world.mx.more(world.chance.randint(20, 120)))
+        await world.moved(world.chance.randint(20, 120))
         if number % 4 == 3:
             await store.kill_postmaster()
             world.count("postmaster")
         else:
             await store.kill_backend()
             world.count("backend")
-        await world.within(world.mx.more(20))
+        await world.moved(20)
     await world.drained()
     await world.stop()

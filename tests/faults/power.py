@@ -96,10 +96,10 @@ async def cuts(world: World, disk: Disk, cycles: int) -> None:
         await world.start()
         if await world.store.left() < 150:
             await world.enqueue(500)
-        await world.within(world.mx.more(1))
+        await world.moved(1)
         await world.enqueue(200)
         if number % 3 < 2:
-            await world.within(world.mx.more(world.chance.randint(1, 80)))
+            await world.moved(world.chance.randint(1, 80))
             await cut(world, disk)
             continue
         _, file, fates = world.campaign(1500)

@@ -49,7 +49,7 @@ HEADING = (
 
 def result_of(what: str, world: World, faults: Sequence[tuple[Fault, str]]) -> Result:
     """Return a run's result; the ledger's other faults are counted by kind."""
-    lost = {text for fault, text in faults if fault is Fault.LOST}
+    lost = {text.split()[0].rstrip(":") for fault, text in faults if fault is Fault.LOST}  # a person may be named twice
     others = sorted({fault for fault, _ in faults if fault is not Fault.LOST})
     return Result(
         what=what,
@@ -77,7 +77,7 @@ async def at_random(world: World, cycles: int) -> None:
         if world.chance.random() < 0.3:
             await asyncio.sleep(world.chance.uniform(0.2, 3))
         else:
-            await world.within(world.mx.more(world.chance.randint(1, 120)))
+            await world.moved(world.chance.randint(1, 120))
         await world.crash()
 
 

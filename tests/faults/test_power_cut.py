@@ -58,7 +58,7 @@ async def unsound(folder: Path, disk: Disk, cycles: int, what: str) -> None:
             before = len(world.ledger.faults)
             await world.start()
             await world.enqueue(300)
-            await world.within(world.mx.more(20))
+            await world.moved(20)
             await world.enqueue(200)
             await cut(world, disk)
             assert Fault.LOST in {fault for fault, _ in world.ledger.faults[before:]}
