@@ -26,7 +26,7 @@ from tierii_mta.clock import Clock, Instant, later
 from tierii_mta.errors import Unavailable
 from tierii_mta.mail.envelope import Envelope
 from tierii_mta.mail.reply import Reply
-from tierii_mta.outbound.content import ContentSource, Prepared, RenderFailed
+from tierii_mta.outbound.content import ContentSource, Prepared, RenderFailed, WorkerKilled
 from tierii_mta.outbound.gate import Gate
 from tierii_mta.outbound.interpret import ACCEPTED, classify, decide, tries_next_host
 from tierii_mta.outbound.pool import Pool
@@ -36,15 +36,8 @@ from tierii_mta.outbound.security import BrokenTls, TlsContexts, TlsPolicy, fall
 from tierii_mta.outbound.session import ConnectFailed, Host, Reuse, Session, SessionKey, Timeouts, open_session
 from tierii_mta.outbound.sources import Source
 from tierii_mta.outbound.throttle import Feedback, Path, Permit, Wait
-from tierii_mta.queue.delivery import (
-    Attempt,
-    Delivery,
-    Failed,
-    FailureReason,
-    Outcome,
-    Returned,
-    Stage,
-)
+from tierii_mta.queue.crashes import Unsent
+from tierii_mta.queue.delivery import Attempt, Delivery, Failed, FailureReason, Outcome, Returned, Stage
 
 Result = TypeVar("Result")
 MAX_SESSIONS = 2
@@ -268,6 +261,8 @@ class DeliveryAttempt:
             prepared = self._prepared = await self._content
         except (RenderFailed, Unavailable) as failure:
             raise _Over(self._unprepared(failure)) from failure
+        except Exception as fault:
+            raise Unsent(fault) from fault
         first = self._errand.delivery.body_hash
         if first is not None and first != prepared.body_hash:
             _log.warning("delivery %d: the content is not what its first attempt sent", self._errand.delivery.id)
@@ -322,7 +317,8 @@ class DeliveryAttempt:
     def _unprepared(self, failure: RenderFailed | Unavailable) -> Outcome:
         if isinstance(failure, Unavailable):
             return Returned(why=str(failure), due=self._due(None))
-        met = _Met(Stage.RENDER, Reply.of(554, str(failure), "5.6.0"), is_local=True)
+        stage = Stage.WORKER if isinstance(failure, WorkerKilled) else Stage.RENDER
+        met = _Met(stage, Reply.of(554, str(failure), "5.6.0"), is_local=True)
         return Failed(attempt=self._attempt(met), reason=FailureReason.RENDER)
 
     def _returned(self, wait: Wait) -> Returned:

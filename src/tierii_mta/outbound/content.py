@@ -29,6 +29,10 @@ class RenderFailed(Exception):
     """The contact's values break the template: nothing but a change of the data will help."""
 
 
+class WorkerKilled(RenderFailed):
+    """No process that renders the mail survives it."""
+
+
 class ContentSource(Protocol):
     """Where an attempt gets its bytes."""
 

@@ -28,6 +28,7 @@ _BEFORE_MAIL = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.START
 _LOCAL_CLASS = {
     Stage.ROUTE: ReplyClass.DNS_FAILURE,
     Stage.RENDER: ReplyClass.CONTENT_RELATED,
+    Stage.WORKER: ReplyClass.CONTENT_RELATED,
     Stage.CONNECT: ReplyClass.NO_ANSWER_FROM_HOST,
 }
 _EXTENSIONS = frozenset({(6, 3), (6, 7), (3, 4)})  # 8BITMIME, SMTPUTF8, SIZE: each host announces its own

@@ -111,6 +111,7 @@ class Stage(StrEnum):
 
     ROUTE = "route"  # MX and address look-ups, policy
     RENDER = "render"
+    WORKER = "worker"  # no process that renders the mail survives it
     CONNECT = "connect"
     GREETING = "greeting"
     EHLO = "ehlo"
