@@ -1,29 +1,37 @@
 """From an accepted row to signed octets: what the attempt gets, checked by foreign readers."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import dkim
 import pytest
 
+from tests.campaigns.pressroom.room import SLOW, TEMPLATE
 from tests.campaigns.workshop import CAMPAIGN, HTML, SENDER, Workshop, parsed, part
 from tests.support.clock import ManualClock
 from tierii_mta.authentication.dkim import DkimKey, KeyKind, dns_record, generate_key
 from tierii_mta.authentication.keys import load_private_key
 from tierii_mta.campaigns.enqueue import enqueue
 from tierii_mta.campaigns.merge import CampaignContent
+from tierii_mta.campaigns.press import EditionUnusable, Menace
 from tierii_mta.campaigns.pressroom.pool import PressPool
+from tierii_mta.campaigns.pressroom.process import Limits
 from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import SystemClock
 from tierii_mta.errors import Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import open_message_id
 from tierii_mta.mail.tokens import TokenCodec, open_return_path, open_unsubscribe
-from tierii_mta.outbound.content import Prepared, RenderFailed
+from tierii_mta.outbound.content import Prepared, RenderFailed, WorkerKilled
 from tierii_mta.queue.delivery import Delivery
 from tierii_mta.queue.store import Quota
+from tierii_mta.storage.backend import SQLITE_FILE
 from tierii_mta.storage.database import Database
 
 PEMS = {"rsa": generate_key(KeyKind.RSA), "ed": generate_key(KeyKind.ED25519)}
@@ -43,7 +51,7 @@ class Road:
         self.content = self.new_content()
 
     def new_content(self, sender: Sender = SIGNER) -> CampaignContent:
-        return CampaignContent(self.database.campaigns, self.codec, sender, self.press)
+        return CampaignContent(self.database.campaigns, self.codec, sender, self.press, self.clock)
 
     async def deliveries(self, campaign: Campaign) -> list[Delivery]:
         await enqueue(campaign, self.database.campaigns, self.codec, sender=SIGNER, clock=self.clock)
@@ -163,3 +171,37 @@ async def test_mail_without_a_list_unsubscribes_from_all_marketing(
     opened = open_unsubscribe(codec, url.rpartition("/")[2])
     assert opened is not None
     assert opened.list_id == ""
+
+
+async def test_a_campaign_whose_mails_end_press_workers_is_paused(workshop: Workshop, road: Road) -> None:
+    items = ", ".join(f"{{email: p{n}@example.org, first_name: P{n}, temper: sound}}" for n in range(4))
+    text = CAMPAIGN[: CAMPAIGN.index("  - {type: inline")] + f"  - {{type: inline, items: [{items}]}}\n"
+    deliveries = await road.deliveries(workshop.campaign(text, html=TEMPLATE))
+    slow = [replace(one, contact={**one.contact, "temper": SLOW}) for one in deliveries]
+    limits = Limits(computing=timedelta(seconds=60), silence=timedelta(seconds=1))
+    await road.press.close()
+    road.press = PressPool(SystemClock(), workers=1, limits=limits)
+    content = road.new_content()
+    outcomes = await asyncio.gather(*map(content.prepare, slow), return_exceptions=True)
+    assert [type(each) for each in outcomes] == [WorkerKilled, WorkerKilled, Menace, Unavailable]
+    record = await road.database.campaigns.find("spring")
+    assert record is not None
+    assert record.state is CampaignState.PAUSED
+    assert "end the press workers" in (record.reason or "")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE campaign SET specification = '{}'",
+        "UPDATE campaign SET specification = '{'",
+        "UPDATE content SET body = 'other'",
+        "DELETE FROM campaign_content",
+    ],
+)
+async def test_a_damaged_campaign_says_so(workshop: Workshop, road: Road, damage: str, tmp_path: Path) -> None:
+    anna, _ = await road.deliveries(workshop.campaign())
+    with sqlite3.connect(tmp_path / "data" / SQLITE_FILE) as file:
+        file.execute(damage)
+    with pytest.raises(EditionUnusable, match="what the campaign spring sends is damaged"):
+        await road.content.prepare(anna)

@@ -1,17 +1,20 @@
 """Campaign mail at the attempt: the content source of deliveries that are rendered.
 
 Owns which snapshot, links, return path and keys a delivery gets; how a mail looks is `plate`, where the work is done
-`press`.  Editions are kept in memory, least recently used first out, within a bound in octets.
+`press`.  A campaign whose mails end press workers is paused.  Editions are kept in memory, least recently used first
+out, within a bound in octets.
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 
 from tierii_mta.campaigns.plate import Job
-from tierii_mta.campaigns.press import Edition, Press
+from tierii_mta.campaigns.press import Edition, EditionUnusable, Menace, Press
 from tierii_mta.campaigns.sender import Sender
-from tierii_mta.campaigns.store import CampaignStore
-from tierii_mta.errors import Refused, Unavailable
+from tierii_mta.campaigns.store import CampaignState, CampaignStore
+from tierii_mta.clock import Clock
+from tierii_mta.errors import Refused, TieriiError, Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import message_id
 from tierii_mta.mail.person import PersonKey
@@ -21,6 +24,8 @@ from tierii_mta.queue.delivery import Delivery
 
 _MAX_BYTES = 128_000_000
 _MAX_EDITIONS = 64
+
+_log = logging.getLogger(__name__)
 
 
 def unsubscribe_url(codec: TokenCodec, base: str, key: PersonKey, list_id: str | None, delivery: int | None) -> str:
@@ -34,9 +39,9 @@ def unsubscribe_url(codec: TokenCodec, base: str, key: PersonKey, list_id: str |
 class CampaignContent:
     """Implements `outbound.content.ContentSource` for campaigns. `sender` may be replaced while it runs (reload)."""
 
-    def __init__(self, store: CampaignStore, codec: TokenCodec, sender: Sender, press: Press) -> None:
+    def __init__(self, store: CampaignStore, codec: TokenCodec, sender: Sender, press: Press, clock: Clock) -> None:
         self.sender = sender
-        self._store, self._codec, self._press = store, codec, press
+        self._store, self._codec, self._press, self._clock = store, codec, press, clock
         self._editions: OrderedDict[str, Edition] = OrderedDict()
         self._mounting: dict[str, asyncio.Lock] = {}
 
@@ -59,7 +64,11 @@ class CampaignContent:
             message_id=identity,
             unsubscribe_url=self._unsubscribe_url(edition, delivery),
         )
-        printed = await self._press.produce(edition, job, domain.keys, priority=delivery.priority)
+        try:
+            printed = await self._press.produce(edition, job, domain.keys, priority=delivery.priority)
+        except Menace as killed:
+            await self._pause(delivery.campaign, f"too many of its mails end the press workers: {killed}")
+            raise
         return Prepared(
             reverse_path=return_path(self._codec, delivery.id, recipient, domain.return_path),
             recipient=recipient,
@@ -85,11 +94,26 @@ class CampaignContent:
         async with self._mounting.setdefault(campaign, asyncio.Lock()):
             edition = self._editions.get(campaign)
             if edition is None:
-                snapshot = await self._store.snapshot(campaign)
-                edition = self._editions[campaign] = await self._press.mount(campaign, snapshot)
+                edition = self._editions[campaign] = await self._mounted(campaign)
                 self._evict()
         self._mounting.pop(campaign, None)
         return edition
+
+    async def _mounted(self, campaign: str) -> Edition:
+        try:
+            return await self._press.mount(campaign, await self._store.snapshot(campaign))
+        except TieriiError:
+            raise
+        except Exception as fault:
+            raise EditionUnusable(f"what the campaign {campaign} sends is damaged in the store: {fault!r}") from fault
+
+    async def _pause(self, campaign: str, reason: str) -> None:
+        """Stop a campaign that harms the others, until an operator resumes it."""
+        try:
+            await self._store.move(campaign, CampaignState.PAUSED, reason=reason, now=self._clock.now())
+            _log.error("the campaign %s is paused: %s", campaign, reason)
+        except TieriiError as failure:  # it is paused or cancelled already, or it is paused for the next such mail
+            _log.warning("the campaign %s cannot be paused: %s", campaign, failure)
 
     def _evict(self) -> None:
         while len(self._editions) > 1 and (

@@ -11,6 +11,7 @@ from tierii_mta.authentication.dkim import DkimKey
 from tierii_mta.campaigns.plate import Job
 from tierii_mta.campaigns.specification import Specification
 from tierii_mta.campaigns.store import Snapshot
+from tierii_mta.outbound.content import WorkerKilled
 from tierii_mta.queue.delivery import Priority
 
 
@@ -40,6 +41,14 @@ class Print:
     needs_smtputf8: bool
 
 
+class EditionUnusable(Exception):
+    """No mail of a campaign can be made: what it sends was damaged in the store, or there is a fault of ours."""
+
+
+class Menace(WorkerKilled):
+    """And it is one of many: the campaign keeps the press from working for others."""
+
+
 class Press(Protocol):
     """Prints and signs mails."""
 
@@ -49,6 +58,7 @@ class Press(Protocol):
     async def produce(self, edition: Edition, job: Job, keys: Sequence[DkimKey], *, priority: Priority) -> Print:
         """Return one mail, signed with every key.
 
-        Raises `RenderFailed` where this recipient's mail cannot be made, `Unavailable` where no mail can be made now,
-        of this campaign or at all. Cancelling changes nothing.
+        Raises `RenderFailed` where this recipient's mail cannot be made, `WorkerKilled` where trying it kills workers
+        (`Menace`: its campaign should be stopped), `EditionUnusable` where none of the campaign can be made,
+        `Unavailable` where none can be made now. Cancelling changes nothing.
         """

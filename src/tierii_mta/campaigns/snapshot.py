@@ -81,8 +81,11 @@ def make_snapshot(
 
 
 def read_snapshot(snapshot: Snapshot) -> Content:
-    """Return what a snapshot holds."""
+    """Return what a snapshot holds; raises ValueError, LookupError or TypeError where it is damaged."""
     made = cast("Mapping[str, Any]", snapshot.specification)
+    for name, octets in snapshot.contents.items():
+        if hashlib.sha256(octets).hexdigest() != name:
+            raise ValueError(f"the content {name} was altered")
     texts = {name: snapshot.contents[key].decode() for name, key in made["sources"].items()}
     pinned = made["pinned"]
     return Content(

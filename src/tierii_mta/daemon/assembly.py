@@ -94,7 +94,7 @@ async def _assembled(installation: Installation) -> AsyncIterator[_Daemon]:
     press = PressPool(clock)
     threads = ThreadPoolExecutor(_PRESS_THREADS, thread_name_prefix="sign")
     sender = installation.sender
-    campaigns = CampaignContent(installation.campaigns, installation.codec, sender, press)
+    campaigns = CampaignContent(installation.campaigns, installation.codec, sender, press, installation.clock)
     stored = StoredContent(
         installation.queue, {name: domain.keys for name, domain in sender.domains.items()}, clock=clock, threads=threads
     )

@@ -60,7 +60,7 @@ CRASHES = Metric("tierii_crashes_total", "counter", "Attempts that broke off thr
 SET_ASIDE = Metric(
     "tierii_set_aside_total",
     "counter",
-    "Deliveries that ended failed(error) or failed(render): alert on error",
+    "Deliveries that ended failed(error) or failed(render): alert on error, and on the cause worker",
     ("reason", "cause"),
 )
 EXPIRED = Metric("tierii_expired_total", "counter", "Deliveries ended by age")

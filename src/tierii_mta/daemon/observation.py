@@ -24,7 +24,7 @@ from tierii_mta.daemon.metrics import (
 )
 from tierii_mta.errors import Unavailable
 from tierii_mta.queue.crashes import FAULT
-from tierii_mta.queue.delivery import Attempt, Deferred, Delivery, Failed, FailureReason, Outcome, Returned
+from tierii_mta.queue.delivery import Attempt, Deferred, Delivery, Failed, FailureReason, Outcome, Returned, Stage
 from tierii_mta.queue.hand import Ending
 from tierii_mta.queue.reserve import NoRoom, Reserve
 
@@ -68,7 +68,7 @@ class Observer:
     def set_aside(self, cause: str, count: int = 1, *, reason: FailureReason = FailureReason.ERROR) -> None:
         """Deliveries were given up though no peer is to blame; what is our fault needs the operator."""
         self._metrics.count(SET_ASIDE, count, reason=str(reason), cause=cause)
-        if reason is FailureReason.ERROR:
+        if reason is FailureReason.ERROR or cause == Stage.WORKER:
             self._log.error("delivery.set_aside", cause=cause, count=count)
 
     def sick(self, failure: Unavailable) -> None:

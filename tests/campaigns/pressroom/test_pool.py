@@ -21,12 +21,12 @@ from tests.support.clock import ManualClock
 from tierii_mta.authentication.dkim import DkimKey, KeyKind, generate_key, sign
 from tierii_mta.authentication.keys import load_private_key
 from tierii_mta.campaigns.plate import Job, Plate
-from tierii_mta.campaigns.press import Edition, Print
+from tierii_mta.campaigns.press import Edition, EditionUnusable, Menace, Print
 from tierii_mta.campaigns.pressroom.pool import MAX_WAITING, PressPool, worker_count
 from tierii_mta.campaigns.pressroom.process import Limits
 from tierii_mta.campaigns.store import Snapshot
 from tierii_mta.errors import Unavailable
-from tierii_mta.outbound.content import RenderFailed
+from tierii_mta.outbound.content import RenderFailed, WorkerKilled
 from tierii_mta.queue.delivery import Priority
 
 KEYS = (DkimKey("example.com", "rsa", load_private_key(generate_key(KeyKind.RSA))),)
@@ -107,6 +107,19 @@ async def test_a_mail_that_no_worker_survives_fails_alone(workshop: Workshop) ->
         assert are_sound({n: each for n, each in enumerate(outcomes) if n != 7}, snapshot)
 
 
+async def test_a_campaign_whose_mails_kill_workers_is_a_menace_and_the_others_get_theirs(workshop: Workshop) -> None:
+    snapshot = snapshot_of(workshop)
+    async with press(OBLIVIOUS) as pool:
+        menace, other = await pool.mount("menace", snapshot), await pool.mount("other", snapshot)
+        killed, sound = await asyncio.gather(
+            all_of(pool, menace, [job(n, SLOW) for n in range(20)]), all_of(pool, other, [job(n) for n in range(20)])
+        )
+        assert [type(each) for each in killed] == [WorkerKilled, WorkerKilled, Menace, *[Unavailable] * 17]
+        assert are_sound(dict(enumerate(sound)), snapshot)
+        again = await all_of(pool, menace, [job(1), *(job(n, SLOW) for n in (2, 3))])  # an operator has resumed it
+        assert [type(each) for each in again] == [Print, Menace, Unavailable]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_killed_worker_costs_no_mail(workshop: Workshop, workers: int) -> None:
     snapshot = snapshot_of(workshop)
@@ -168,19 +181,16 @@ async def test_callers_who_leave_change_nothing_for_the_others(workshop: Worksho
         assert are_sound({number: outcomes[number] for number in range(0, 100, 2)}, snapshot)
 
 
-async def test_a_campaign_that_does_not_compile_is_a_temporary_matter_and_its_own(workshop: Workshop) -> None:
+async def test_a_campaign_that_does_not_compile_is_a_fault_of_its_own(workshop: Workshop) -> None:
     sound = snapshot_of(workshop)
-    broken = Snapshot(
-        specification=sound.specification,
-        contents={name: octets.replace(b"endif", b"endfor") for name, octets in sound.contents.items()},
-    )
+    broken = replace(sound, specification={**sound.specification, "html": "gone.html.j2"})
     async with press() as pool:
         one, other = await pool.mount("broken", broken), await pool.mount("sound", sound)
         first, second = await asyncio.gather(
             pool.produce(one, job(1), ()), pool.produce(other, job(2), ()), return_exceptions=True
         )
-        assert isinstance(first, Unavailable)
-        assert "mail.html.j2:2" in str(first)
+        assert isinstance(first, EditionUnusable)
+        assert "gone.html.j2" in str(first)
         assert are_sound({2: second}, sound)
 
 

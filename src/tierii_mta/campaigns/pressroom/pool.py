@@ -8,7 +8,7 @@ Owns the order of the queue, batches, blame, back-off and signing; not a worker'
    interpreter lock.
 3. A worker that dies leaves suspects: each is done again, alone with a worker.  The mail that two workers in a row did
    not survive has failed; the others of its batch are printed.  Two, because the kernel or an operator may have killed
-   the first one.
+   the first one.  A campaign that has many such mails is told to be a `Menace`, and what waits of it is turned away.
 4. Workers start when there is work for them.  While none can be started, `produce` raises `Unavailable`.
 """
 
@@ -23,14 +23,14 @@ from itertools import count, islice
 
 from tierii_mta.authentication.dkim import DkimKey, sign_coverage
 from tierii_mta.campaigns.plate import Job
-from tierii_mta.campaigns.press import Edition, Print
+from tierii_mta.campaigns.press import Edition, EditionUnusable, Menace, Print
 from tierii_mta.campaigns.pressroom.process import Limits, Order, Worker
 from tierii_mta.campaigns.pressroom.wire import Printed, Result
 from tierii_mta.campaigns.snapshot import read_snapshot
 from tierii_mta.campaigns.store import Snapshot
 from tierii_mta.clock import Clock
 from tierii_mta.errors import Unavailable
-from tierii_mta.outbound.content import RenderFailed
+from tierii_mta.outbound.content import RenderFailed, WorkerKilled
 from tierii_mta.queue.delivery import Priority
 
 BATCH = 25
@@ -38,6 +38,7 @@ MAX_WAITING = 10_000
 _BATCHES = 2
 _FAILED_STARTS = 2  # in a row, before those who wait are told
 _DEATHS = 2
+_MENACE, _REDEMPTION = 3.0, 0.001  # guilty mails of a campaign; what a sound one makes up for
 _SIGNED_AT_ONCE = 8  # so that a batch does not wait for its last signature
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds until a worker that could not start is tried again
 
@@ -69,6 +70,7 @@ class PressPool:
         self._urgent, self._waiting, self._suspects = deque[Order](), deque[Order](), deque[Order]()
         self._workers: dict[Worker, asyncio.Task[None]] = {}
         self._is_dispatching = self._is_closed = False
+        self._guilt: dict[int, float] = {}  # of editions with mails that no worker survived
         self._failures = 0  # starts in a row that failed
         self._pause: asyncio.TimerHandle | None = None  # until the next start may be tried
 
@@ -124,8 +126,11 @@ class PressPool:
                 continue
             if isinstance(result, Printed):
                 sheets.append((order, result))
+                if order.edition.number in self._guilt:
+                    self._guilt[order.edition.number] -= _REDEMPTION
             elif result.is_of_edition:
-                order.done.set_exception(Unavailable(result.why, where=order.edition.campaign))
+                why = f"the campaign {order.edition.campaign} cannot be compiled: {result.why}"
+                order.done.set_exception(EditionUnusable(why))
             else:
                 order.done.set_exception(RenderFailed(result.why))
         each = iter(sheets)
@@ -194,9 +199,17 @@ class PressPool:
         for order in left if worker.is_alone else ():
             order.deaths += 1
             if order.deaths >= _DEATHS:
-                order.done.set_exception(RenderFailed("the mail takes too much time or memory: no worker survives it"))
-                _log.error("campaign %s: a mail that no press worker survives has failed", order.edition.campaign)
+                self._convict(order)
         self._suspects.extendleft(order for order in reversed(left) if not order.done.done())
+
+    def _convict(self, order: Order) -> None:
+        """Fail a mail; if its edition has too many like it, keep the workers for the others."""
+        edition, why = order.edition, "the mail takes too much time or memory: no worker survives it"
+        guilt = max(self._guilt.get(edition.number, 0.0), 0.0) + 1
+        self._guilt[edition.number] = min(guilt, _MENACE - 0.5)  # resumed, one more is enough
+        order.done.set_exception(Menace(why) if guilt >= _MENACE else WorkerKilled(why))
+        if guilt >= _MENACE:
+            self._turn_away("too many mails of the campaign end the press workers", of=edition)
 
     def _back_off(self, why: str) -> None:
         """Start no worker for a while; without any, nobody need wait for one."""
@@ -216,12 +229,15 @@ class PressPool:
         self._pause = None
         self._wake()
 
-    def _turn_away(self, why: str) -> None:
+    def _turn_away(self, why: str, *, of: Edition | None = None) -> None:
+        """Let those who wait hear `why`: all, or those of one edition."""
         for orders in (self._urgent, self._suspects, self._waiting):
-            while orders:
-                order = orders.popleft()
-                if not order.done.done():
+            for order in orders:
+                if (of is None or order.edition is of) and not order.done.done():
                     order.done.set_exception(Unavailable(why, where=order.edition.campaign))
+            left = [order for order in orders if not order.done.done()]
+            orders.clear()
+            orders.extend(left)
 
     # -- signing --------------------------------------------------------------------------------------------------
 
