@@ -15,6 +15,7 @@ from tierii_mta.campaigns.pressroom import pool
 from tierii_mta.cli.main import main
 from tierii_mta.outbound import throttle
 from tierii_mta.outbound.attempt import DeliveryAttempt
+from tierii_mta.outbound.route_book import RouteBook
 from tierii_mta.outbound.session import Session
 from tierii_mta.outbound.transports.direct_mx import DirectMx
 from tierii_mta.queue.settlement import Settlement
@@ -84,6 +85,11 @@ def _shared_hand() -> None:
     throttle._UNPROVEN_MOST = 1_000_000
 
 
+def _restless() -> None:
+    """A failed look-up makes nobody wait."""
+    RouteBook.is_failing = lambda *_: False  # type: ignore[method-assign]
+
+
 POISONS: dict[str, Callable[[], None]] = {
     "content": lambda: _breaks(CampaignContent, "prepare", _of_delivery("content"), _fault),
     "sign": lambda: _breaks(pool, "sign_coverage", _of_header("signature-of"), _fault),
@@ -94,6 +100,7 @@ POISONS: dict[str, Callable[[], None]] = {
     "let-out": _let_out,
     "uncounted": _uncounted,
     "shared-hand": _shared_hand,
+    "restless": _restless,
 }
 
 if __name__ == "__main__":

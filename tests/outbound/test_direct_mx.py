@@ -206,6 +206,16 @@ async def test_a_dns_failure_defers() -> None:
         assert not outcome.is_blocked
 
 
+async def test_a_failed_look_up_takes_none_of_the_mail_behind_it() -> None:
+    async with Rig(port=25) as rig:
+        rig.dns.fail("example.com", "SERVFAIL")
+        assert rig.room() == 2
+        await rig.deliver()
+        assert rig.room() == rig.room(priority=Priority.HIGH) == 0
+        rig.clock.advance(timedelta(seconds=5))
+        assert rig.room() == 2
+
+
 # -- hosts that fail -------------------------------------------------------------------------------------
 
 

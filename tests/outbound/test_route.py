@@ -1,5 +1,6 @@
 """Which hosts take a domain's mail: RFC 5321 §5.1, RFC 7505, loops, caps, address families."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -293,3 +294,22 @@ async def test_a_domain_that_came_back_starts_afresh(dns: DnsServer) -> None:
     dns.remove("example.com")
     book.clock.advance(timedelta(minutes=10))
     assert await book.find() == "450 4.1.2"
+
+
+async def test_a_failed_look_up_makes_mail_wait_ever_longer_until_one_succeeds(dns: DnsServer) -> None:
+    clock = ManualClock()
+    kept = RouteBook(StubResolver(clock, nameservers=[dns.address]), clock, POLICY)
+    dns.fail("example.com", "SERVFAIL")
+    for pause in (5, 10, 20):
+        await asyncio.gather(*(kept.find("example.com", attempts=0) for _ in range(3)))  # they share one look-up
+        clock.advance(timedelta(seconds=pause - 1))
+        assert kept.is_failing("example.com")
+        clock.advance(timedelta(seconds=1))
+        assert not kept.is_failing("example.com")
+    await kept.find("example.com", attempts=0)
+    assert kept.is_failing("example.com")
+    dns.mend("example.com")
+    add_mx(dns, 10, "mx.example.com", "192.0.2.10")
+    clock.advance(timedelta(seconds=2))
+    assert isinstance(await kept.find("example.com", attempts=0), Route)
+    assert not kept.is_failing("example.com")

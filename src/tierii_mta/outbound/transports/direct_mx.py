@@ -87,7 +87,7 @@ class DirectMx:
     def room(self, lane: Lane, priority: Priority) -> int:
         """See the port."""
         source = self._source_of(lane)
-        if source is None:
+        if source is None or self._routes.is_failing(lane.domain):
             return 0
         now = self._clock.monotonic()
         path = self._throttle.path(source.name, lane.domain, now)
