@@ -194,6 +194,18 @@ def test_many_black_holes_get_a_place_each_rather_than_a_few_of_them_all() -> No
     assert found.room(path(found, "new.example"), Priority.NORMAL, 30.0) > 0
 
 
+def test_three_hundred_and_fifty_black_holes_leave_places_for_first_contacts() -> None:
+    found = throttle()
+    for turn in range(3):
+        for number in range(350):
+            way = path(found, f"hole{number}.example")
+            wanted = found.unknown_room(0, Priority.NORMAL, 0.1 * turn) if turn == 0 else 0
+            for _ in range(wanted or found.room(way, Priority.NORMAL, 0.1 * turn)):
+                found.enter(way)
+    assert 350 <= found.unproven.in_hand < 430
+    assert found.unknown_room(0, Priority.NORMAL, 30.0) == 1
+
+
 def test_a_site_that_is_no_longer_reached_goes_back_among_the_unproven_with_all_it_has() -> None:
     found = throttle()
     way = path(found, "a.example")

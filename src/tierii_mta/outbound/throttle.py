@@ -10,7 +10,10 @@ small limit never uses up a bigger one.  State that has become idle is dropped: 
 
 A site is *proven* while the last attempt that tells reached it.  All others together, and domains whose site is not
 known, have half of the hand: they may be black holes, each of which keeps its deliveries for a time-out, and thousands
-of them must leave room for those who answer.  The fewer places are left, the fewer one site gets.
+of them must leave room for those who answer.  The fewer places are left, the fewer one site gets, and once a third is
+taken each gets one.  So black holes delay nobody before there are some 400 of them with mail.  Beyond, a site that was
+never reached waits for its first place: 450 places, each taken for a connect time-out of 30 s, are 15 first contacts
+a second, so at most H/15 seconds for H black holes, a few times over until their windows are shut.
 """
 
 from collections.abc import Iterator
@@ -30,7 +33,8 @@ _LOOK_AHEAD_SECONDS = 1.0  # messages a rate lets through in this time may be in
 _PROMISE_MOST = 4  # of an answer of `room`, how much is held back from other lanes: most lanes have few mails
 _UNPROVEN_MOST = 450  # in hand for all sites that are not proven; half of what the hand holds of bulk mail
 _UNPROVEN_HIGH = 50  # beyond that for high priority
-_UNPROVEN_SHARE = 40  # a site may have as many as one in so many of the places left
+_UNPROVEN_SINGLE = 300  # while no more of them are left, a site gets one
+_UNPROVEN_SHARE = 12  # of the places left beyond those, a site may have as many as one in so many
 _PROMISE_SECONDS = 0.05  # until those promised should have come
 _SWEEP_EVERY = 2048  # paths used, between two sweeps of idle state
 _MAX_DOMAINS = 50_000
@@ -180,7 +184,7 @@ class Throttle:
         so that a new site finds one.
         """
         left = _UNPROVEN_MOST + (_UNPROVEN_HIGH if priority is Priority.HIGH else 0) - self.unproven.coming(now)
-        return min(left, max(1, left // _UNPROVEN_SHARE) - coming)
+        return min(left, max(1, (left - _UNPROVEN_SINGLE) // _UNPROVEN_SHARE) - coming)
 
     def is_crowded(self, path: Path, priority: Priority) -> bool:
         """Whether so many wait already that another one had better come again later: nobody may fill the hand."""
