@@ -2,15 +2,17 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import Connection, Table, func, select, text
 
 from tests.contracts.installation import LIFETIME, Installation, key_of
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import Instant, later
+from tierii_mta.errors import Conflict
 from tierii_mta.events import EventType
 from tierii_mta.queue.delivery import Epoch, FailureReason, Priority, State
 from tierii_mta.queue.store import Activate, ChangeKind
-from tierii_mta.storage.tables import body_part, delivery, event, idempotency, message
+from tierii_mta.storage.tables import body_part, delivery, event, idempotency, lane, message
 
 
 async def rows_in(store: Installation, *tables: Table) -> list[int]:
@@ -175,6 +177,51 @@ async def test_old_bodies_go_before_their_rows_unless_somebody_waits_for_them(st
     assert await store.queue.message_parts(done.message) == []
     assert len(await store.queue.message_parts(waiting.message)) == 2
     assert len(await store.queue.history(key=key_of("a@one.example"))) == 1
+
+
+async def finish(store: Installation, campaign: str, names: list[str]) -> None:
+    """Run a campaign to its end."""
+    epoch = await store.register()
+    await store.run_campaign(campaign, names)
+    rows = await store.claim(epoch)
+    await store.queue.apply([store.settle(one, epoch, State.FAILED, from_state=State.QUEUED) for one in rows])
+    assert await store.queue.finish_streams(store.now()) == [campaign]
+
+
+async def test_lanes_go_a_page_at_a_time_when_nothing_of_their_campaign_is_left(store: Installation) -> None:
+    await finish(store, "spring", [f"a@d{n}.example" for n in range(25)])
+    store.clock.advance(timedelta(days=10))
+    await finish(store, "summer", ["a@one.example", "b@two.example"])
+    await store.run_campaign("autumn", ["a@one.example"])
+    store.clock.advance(timedelta(days=3))
+    limit = later(store.now(), -timedelta(days=5))
+    assert await store.queue.drop_lanes(before=limit) == 0  # rows are kept
+    assert await store.queue.purge(deliveries_before=limit, events_before=Instant(0)) == 25
+    dropped = [await store.queue.drop_lanes(before=limit, limit=10) for _ in range(4)]
+    assert (dropped, await rows_in(store, lane)) == ([10, 10, 5, 0], [3])
+    counts = await store.campaigns.counts("spring")
+    assert counts[State.FAILED] == 25
+    with pytest.raises(Conflict):
+        await store.campaigns.open_draft(store.draft("spring", fingerprint="f2"))
+    store.clock.advance(timedelta(days=500))
+    limit = store.now()
+    await store.queue.purge(deliveries_before=limit, events_before=Instant(0))
+    assert await store.queue.drop_lanes(before=limit) == 2
+    assert await rows_in(store, lane) == [1]  # of the campaign that runs
+    (load,) = [load async for load in store.queue.loads()]
+    assert load.lane.domain == "one.example"
+
+
+async def test_lanes_of_a_campaign_that_is_being_reopened_stay(store: Installation) -> None:
+    await finish(store, "spring", ["a@one.example"])
+    store.clock.advance(timedelta(days=500))
+    limit = store.now()
+    assert await store.queue.purge(deliveries_before=limit, events_before=Instant(0)) == 1
+    opened = await store.campaigns.open_draft(store.draft("spring"), reopen=True)
+    await store.add("spring", ["b@two.example"], opened=opened)
+    assert await store.queue.drop_lanes(before=limit) == 0
+    await store.campaigns.start("spring", report={}, now=store.now(), opened=opened)
+    assert len(await store.claim(await store.register())) == 1
 
 
 async def test_a_campaign_without_open_deliveries_completes(store: Installation) -> None:

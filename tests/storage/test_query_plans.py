@@ -118,6 +118,7 @@ async def purge(store: Installation) -> None:
     await store.queue.expire(Instant(store.now() * 2))
     limit = later(store.now(), timedelta(days=1))
     assert await store.queue.purge(deliveries_before=limit, events_before=limit, bodies_before=limit)
+    await store.queue.drop_lanes(before=limit)
 
 
 async def cursors(store: Installation) -> None:

@@ -8,7 +8,7 @@ again at the next turn; any other failure ends the janitor, and with it the proc
 | `heartbeat` | every 15 s: others see that this owner lives |
 | `free_dead` | at start (`prepare`, before the manager runs), then every minute |
 | `expire` | at start, then every minute: age, over every state that is not final |
-| `purge` | every 10 minutes: retention, in pages |
+| `purge` | every 10 minutes: retention, in pages; then the lanes of campaigns of which nothing is left |
 | `finish_streams` | every second: campaigns without open deliveries end, cancelled ones are swept |
 """
 
@@ -106,6 +106,8 @@ class Janitor:
             )
             >= _PURGE_PAGE
         ):
+            await self._clock.sleep(_BREATH_S)
+        while await self._store.drop_lanes(before=later(now, -self._retention.deliveries), limit=_PAGE):
             await self._clock.sleep(_BREATH_S)
 
     async def finish_streams(self) -> None:

@@ -311,9 +311,10 @@ class QueueStore(Protocol):
         bodies_before: Instant | None = None,
         limit: int = 2000,
     ) -> int:
-        """One page of retention: delete final rows, old events, and bodies of older messages that nobody waits for;
-        return how many went. Campaign ids stay taken.
-        """
+        """One page of retention: delete final rows, old events, and bodies nobody waits for; return how many went."""
+
+    async def drop_lanes(self, *, before: Instant, limit: int = 1000) -> int:
+        """Delete a page of lanes of a campaign that ended before and has no rows left; its id stays. Return how many."""
 
     async def finish_streams(self, now: Instant) -> Sequence[str]:
         """End campaigns that have no open delivery left: running → completed, draining → completed | cancelled.

@@ -1,15 +1,21 @@
 """Retention: final deliveries, old events, old bodies and read changes go, a page a commit.
 
 Owns what may be deleted and by which index it is found.  Campaigns stay, so that their ids stay taken; the tally
-stays, so that a report outlives its rows.
+stays, so that a report outlives its rows.  Lanes go when nothing of their campaign is left.
 """
 
 from collections.abc import Collection
+from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, select
 
-from tierii_mta.clock import Instant
-from tierii_mta.storage.tables import body_part, change, delivery, event, message
+from tierii_mta.campaigns.store import CampaignState
+from tierii_mta.clock import Instant, later
+from tierii_mta.queue.delivery import OPEN
+from tierii_mta.storage.codes import CAMPAIGN_STATE, STATE, StreamState
+from tierii_mta.storage.tables import body_part, campaign, change, delivery, event, lane, message, stream, tally
+
+_SKEW = timedelta(days=1)  # more than any two nodes' clocks are apart
 
 
 def purge(
@@ -75,3 +81,42 @@ def _bodies(connection: Connection, before: Instant, limit: int) -> int:
     if ids:
         connection.execute(delete(body_part).where(body_part.c.message.in_(ids)))
     return len(ids)
+
+
+def drop_lanes(connection: Connection, before: Instant, limit: int) -> int:
+    """Delete one page of the lanes of one campaign that is over and of which no delivery is left.
+
+    No index leads from a lane to its final rows, nor is one worth its cost.  But a row ends no later than its campaign:
+    once every final row that is kept is younger, all of the campaign's are gone; open ones are in the tally.
+    """
+    is_final = delivery.c.finished_at.is_not(None)
+    oldest = connection.execute(
+        select(delivery.c.finished_at).where(is_final).order_by(delivery.c.finished_at).limit(1)
+    ).scalar_one_or_none()
+    over = later(before if oldest is None else Instant(min(before, oldest)), -_SKEW)
+    number = connection.execute(
+        _over(over).limit(1).with_for_update(of=campaign, skip_locked=True)
+    ).scalar_one_or_none()
+    if number is None:
+        return 0
+    page = select(lane.c.id).join(stream, stream.c.id == lane.c.stream).where(stream.c.campaign == number).limit(limit)
+    return connection.execute(delete(lane).where(lane.c.id.in_(page))).rowcount
+
+
+def _over(before: Instant) -> Select[tuple[int]]:
+    """Select campaigns that ended before, have lanes and nothing open."""
+    ends = [CAMPAIGN_STATE[CampaignState.COMPLETED], CAMPAIGN_STATE[CampaignState.CANCELLED]]
+    of_it = stream.c.campaign == campaign.c.number
+    is_going = exists().where(of_it, stream.c.state != StreamState.FINISHED)
+    kinds = [STATE[state] for state in OPEN]
+    opened = select(func.coalesce(func.sum(tally.c.count), 0)).where(
+        of_it, tally.c.stream == stream.c.id, tally.c.kind.in_(kinds)
+    )
+    has_lanes = exists().where(of_it, lane.c.stream == stream.c.id)
+    return select(campaign.c.number).where(
+        campaign.c.state.in_(ends),
+        campaign.c.finished_at < before,
+        ~is_going,
+        opened.scalar_subquery() == 0,
+        has_lanes,
+    )

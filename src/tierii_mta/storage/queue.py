@@ -221,6 +221,9 @@ class StoredQueue:
             await self._connections.give_pages_back()
         return gone
 
+    async def drop_lanes(self, *, before: Instant, limit: int = 1000) -> int:
+        return await self._connections.write(lambda connection: purge.drop_lanes(connection, before, limit))
+
     async def finish_streams(self, now: Instant) -> Sequence[str]:
         ended = await self._connections.write(
             lambda connection: upkeep.finish_streams(connection, now, ledger=self._ledger())
