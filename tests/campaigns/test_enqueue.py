@@ -1,16 +1,20 @@
 """`enqueue` against a real database: what is accepted, what is said, and that nothing is ever half done."""
 
 import csv
+import json
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.campaigns.workshop import CAMPAIGN, CONTACTS, SENDER, Workshop
 from tests.support.clock import ManualClock
+from tierii_mta.campaigns.cleaning import Cleaner, RowRejected
 from tierii_mta.campaigns.enqueue import enqueue
 from tierii_mta.campaigns.problems import CampaignInvalid
 from tierii_mta.campaigns.sender import Sender
@@ -30,9 +34,11 @@ from tierii_mta.errors import (
     UsageError,
 )
 from tierii_mta.mail.address import Address
+from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import TokenCodec
-from tierii_mta.queue.delivery import State
+from tierii_mta.queue.delivery import Json, State
 from tierii_mta.storage.database import Database
+from tierii_mta.storage.ledger import compact_json
 
 BASE = CAMPAIGN[: CAMPAIGN.index("  - {type: inline")]
 Enqueue = Callable[..., Awaitable[Summary]]
@@ -212,6 +218,103 @@ async def test_rejected_rows_are_listed_with_file_line_and_reason(workshop: Work
     ]
     assert rows[-1]["email"] == "'=cmd@example.com"
     assert rows[-1]["first_name"] == "'=1+2"
+
+
+class _Mischief:
+    """A codec with a fault that some addresses bring out."""
+
+    def __init__(self, codec: TokenCodec) -> None:
+        self._codec = codec
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codec, name)
+
+    def person_key(self, address: Address) -> PersonKey:
+        if address.local.startswith("crash"):
+            raise IndexError("a fault of ours")
+        return self._codec.person_key(address)
+
+
+@pytest.mark.parametrize("max_rejects", [2, 1])
+async def test_a_row_that_brings_out_a_fault_of_ours_is_a_reject_like_others(
+    workshop: Workshop, database: Database, codec: TokenCodec, clock: ManualClock, caplog: Any, max_rejects: int
+) -> None:
+    people = [f"{name}@example.org,{name}" for name in ("anna", "crash1", "bob", "crash2")]
+    workshop.write("people.csv", "\n".join(["email,first_name", *people]))
+    campaign = workshop.campaign(from_csv("people.csv") + f"schema: {{max_rejects: {max_rejects}}}\n")
+    running = enqueue(campaign, database.campaigns, cast("TokenCodec", _Mischief(codec)), sender=SENDER, clock=clock)
+    if max_rejects < 2:
+        with pytest.raises(TooManyRejects, match="2 × internal error"):
+            await running
+        return
+    summary = await running
+    assert (summary.accepted, summary.rejected) == (2, 2)
+    with Path(str(summary.rejects_file)).open(newline="") as stream:
+        assert [(row["line"], row["reason"], row["email"]) for row in csv.DictReader(stream)] == [
+            ("3", "internal error", "crash1@example.org"),
+            ("5", "internal error", "crash2@example.org"),
+        ]
+    assert [bool(record.exc_info) for record in caplog.records] == [True], "a kind is told once"
+    assert "people.csv:3" in caplog.text
+
+
+async def test_a_fault_of_ours_while_a_contact_is_tried_is_told_with_its_line(
+    workshop: Workshop, run: Enqueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: Any) -> None:
+        raise IndexError("a fault of ours")
+
+    monkeypatch.setattr("tierii_mta.campaigns.inquiry.Plate.print", fault)
+    with pytest.raises(CheckFailed, match="internal error while the mail of this contact was rendered: IndexError"):
+        await run(workshop.campaign())
+
+
+async def test_what_no_encoding_holds_is_rejected_and_listed(workshop: Workshop, run: Enqueue) -> None:
+    items = (
+        '{email: a@example.org, x: "\\ud800"}, {email: b@example.org, x: {"\\ud800": 1}}, {email: c@example.org, x: 1}'
+    )
+    summary = await run(workshop.campaign(BASE + f"  - {{type: inline, items: [{items}]}}\n", html="<p>{{ x }}</p>"))
+    assert (summary.accepted, summary.rejected) == (1, 2)
+    text = Path(str(summary.rejects_file)).read_text()
+    assert text.count("x holds the control character U+D800") == 2
+    assert "\\ud800" in text
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=4,
+)
+DOMAINS = [
+    "example.org",
+    "xn--a",
+    "xn--ls8h.la",
+    "ß.de",
+    f"{'a' * 64}.org",
+    "a..b",
+    "[1.2.3.4]",
+    "\u200d.org",
+    "१२३.org",
+]
+EMAILS = ANYTHING | st.builds(
+    lambda local, domain: f"{local}@{domain}", st.text(), st.sampled_from(DOMAINS) | st.text()
+)
+KINDS = st.sampled_from(["str", "int", "float", "bool", "date"])
+
+
+@given(
+    EMAILS,
+    st.dictionaries(st.sampled_from("abc"), ANYTHING | st.text("0123456789.-eE_T ٣")),
+    st.dictionaries(st.sampled_from("abc"), KINDS),
+)
+def test_no_row_brings_out_a_fault(email: Json, fields: dict[str, Json], types: dict[str, str]) -> None:
+    cleaner = Cleaner(required=("a",), types=types, header_fields={"b"})
+    try:
+        person = cleaner.clean({**fields, "email": email})
+    except RowRejected:
+        return
+    assert TokenCodec(b"a secret of the tests, long enough").person_key(person.address)
+    assert json.loads(compact_json(person.fields).encode()) == person.fields
 
 
 async def test_a_run_without_rejects_removes_the_old_reject_file(workshop: Workshop, run: Enqueue) -> None:

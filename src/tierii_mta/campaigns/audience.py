@@ -1,12 +1,13 @@
 """The audience: every feed's rows, cleaned, in order.
 
-Owns the way from feeds to contacts: read → clean → type → validate → exclude.  Streams: memory holds one row, and what
-`Survey` keeps of each distinct set of fields.  Duplicates are not looked for here: the store's unique index on
+Owns the way from feeds to contacts: read → clean → type → validate → exclude → key.  A row that brings out a fault of
+ours is a reject like others, with the reason `internal error`; the log tells the fault.  Streams: memory holds one row,
+and what `Survey` keeps of each distinct set of fields.  Duplicates are not looked for here: the store's unique index on
 (person, campaign) settles them across feeds and reruns with no memory at all; the first row of a person stays.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, assert_never
 
@@ -14,8 +15,11 @@ from tierii_mta.campaigns.cleaning import Cleaner, RowRejected
 from tierii_mta.campaigns.feed import Feed, Row, open_feeds
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.mail.address import Address
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.queue.crashes import FaultLog
 from tierii_mta.queue.delivery import Json
 
+INTERNAL_ERROR = "internal error"
 SAMPLES = 5
 _MAX_FIELD_SETS = 1000
 
@@ -26,6 +30,7 @@ class Contact(NamedTuple):
     line: int
     file: str
     address: Address
+    person: PersonKey
     fields: dict[str, Json]
 
 
@@ -100,8 +105,16 @@ class Survey:
 class Audience:
     """The contacts of one campaign; each call of `verdicts` reads the feeds anew."""
 
-    def __init__(self, campaign: Campaign, *, header_fields: frozenset[str]) -> None:
+    def __init__(
+        self,
+        campaign: Campaign,
+        *,
+        header_fields: frozenset[str],
+        key_of: Callable[[Address], PersonKey],
+        faults: FaultLog,
+    ) -> None:
         """Open the feeds; raises `CheckFailed` for one that cannot be read. `header_fields`: see `Cleaner`."""
+        self._key_of, self._faults = key_of, faults
         specification = campaign.specification
         self.feeds: list[Feed] = open_feeds(campaign)
         self._cleaner = Cleaner(
@@ -122,7 +135,12 @@ class Audience:
         """Yield what becomes of each row, feed by feed."""
         for feed in self.feeds:
             for row in feed.rows():
-                yield self._judge(feed, row)
+                try:
+                    verdict = self._judge(feed, row)
+                except Exception as fault:  # this row's, whatever it is: the others are judged
+                    self._faults.tell(f"{feed.name}:{row.line}: the row is rejected", fault)
+                    verdict = Reject(row.line, feed.name, INTERNAL_ERROR, feed.columns, row.original)
+                yield verdict
 
     def _judge(self, feed: Feed, row: Row) -> Verdict:
         if row.problem is not None:
@@ -133,7 +151,7 @@ class Audience:
             return Reject(row.line, feed.name, str(reason), feed.columns, row.original)
         if self._excluded and self._is_excluded(person.address.domain):
             return Excluded(row.line)
-        return Contact(row.line, feed.name, person.address, person.fields)
+        return Contact(row.line, feed.name, person.address, self._key_of(person.address), person.fields)
 
     def _is_excluded(self, domain: str) -> bool:
         return any(domain == each or domain.endswith(f".{each}") for each in self._excluded)

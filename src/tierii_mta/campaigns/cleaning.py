@@ -69,7 +69,7 @@ class Cleaner:
         if isinstance(value, list):
             return [self._field(name, each) for each in value]
         if isinstance(value, dict):
-            return {key: self._field(name, each) for key, each in value.items()}
+            return {self._text(name, key): self._field(name, each) for key, each in value.items()}
         return "" if value is None else value
 
     def _text(self, name: str, value: str) -> str:

@@ -35,6 +35,7 @@ from tierii_mta.errors import CheckFailed, ConfigurationError, Conflict, NotFoun
 from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.quantities import parse_share
+from tierii_mta.queue.crashes import FaultLog
 from tierii_mta.queue.reserve import Reserve
 
 _LOADABLE = frozenset({CampaignState.DRAFT, CampaignState.FAILED})
@@ -111,7 +112,12 @@ class _Run:
         draft = self._draft(expansion, clock)
         record = await self.store.find(self.campaign.id)
         self._check_state(record, draft)
-        audience = Audience(self.campaign, header_fields=expansion.header_fields)
+        audience = Audience(
+            self.campaign,
+            header_fields=expansion.header_fields,
+            key_of=self.codec.person_key,
+            faults=FaultLog(clock),
+        )
         survey, rejects_file = self._survey(audience, only, spool)
         await self._check_rejects(survey, record, draft, clock)
         max_bytes = self.sender.max_message_bytes
@@ -176,7 +182,7 @@ class _Run:
                     address = verdict.address
                     if only is None or address.key == only.key:
                         is_anybody = True
-                        spool.put(self.codec.person_key(address), str(address), address.domain, verdict.fields)
+                        spool.put(verdict.person, str(address), address.domain, verdict.fields)
                 elif isinstance(verdict, Reject):
                     rejects.add(verdict.file, verdict.line, verdict.reason, verdict.columns, verdict.cells)
                 if survey.rows % _SHOW_EVERY == 0:

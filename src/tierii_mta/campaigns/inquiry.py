@@ -5,6 +5,7 @@ with the rows that lack it) and the proof that each kind of contact gives a whol
 contact's values cause is not reported here: that delivery ends failed(render).  Pure.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -22,7 +23,10 @@ from tierii_mta.campaigns.specification.vocabulary import CONTEXT_NAMES
 from tierii_mta.campaigns.store import Snapshot
 from tierii_mta.campaigns.template import names_used
 from tierii_mta.clock import Instant
+from tierii_mta.errors import CheckFailed
 from tierii_mta.outbound.content import RenderFailed
+
+_log = logging.getLogger(__name__)
 
 _SPECIMEN_ID = "<specimen@specimen.invalid>"
 
@@ -65,6 +69,8 @@ class Inquiry:
         except RenderFailed:
             if not self._recorded:
                 return set()  # not a matter of names; `_trial` says what
+        except Exception as fault:
+            raise _broken(contact, fault) from fault
         return set(self._recorded)
 
     def _trial(self, kind: FieldSet) -> Iterator[Problem]:
@@ -76,6 +82,8 @@ class Inquiry:
             except RenderFailed as cause:
                 fault = fault or f"{cause} (tried with {contact.file}:{contact.line})"
                 continue
+            except Exception as cause:
+                raise _broken(contact, cause) from cause
             if size > self._max_bytes:
                 where = str(self._campaign.path)
                 yield Problem(where, f"a mail has {size} octets, more than {self._max_bytes}", "send a link instead")
@@ -110,6 +118,17 @@ class Inquiry:
             message_id=_SPECIMEN_ID,
             unsubscribe_url=f"{self._plate.public_url or 'https://specimen.invalid'}/u/{'0' * 60}",
         )
+
+
+def _broken(contact: Contact, fault: Exception) -> CheckFailed:
+    """Return what the operator hears of a fault of ours; the log has the rest."""
+    where = f"{contact.file}:{contact.line}"
+    _log.error("trying the campaign with %s broke off", where, exc_info=fault)
+    return CheckFailed(
+        f"internal error while the mail of this contact was rendered: {type(fault).__name__}: {fault}",
+        where=where,
+        remedy="report it with the log; without this row the campaign may pass",
+    )
 
 
 def recording_undefined(into: set[str]) -> type[Undefined]:

@@ -52,7 +52,7 @@ class RejectFile:
 
     def _open(self) -> None:
         try:
-            self._stream = self._aside.open("w", encoding="utf-8", newline="")
+            self._stream = self._aside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
         except OSError as cause:
             raise CheckFailed(
                 f"the reject file cannot be written: {cause.strerror}",

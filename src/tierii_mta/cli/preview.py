@@ -23,6 +23,7 @@ from tierii_mta.daemon.installation import Installation
 from tierii_mta.errors import CheckFailed, NotFound, Refused
 from tierii_mta.mail.message_id import random_message_id
 from tierii_mta.outbound.content import RenderFailed
+from tierii_mta.queue.crashes import FaultLog
 
 _SHOWN_FIELDS = ("From", "To", "Reply-To", "Subject", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post")
 
@@ -75,7 +76,13 @@ def _print(installation: Installation, campaign: Campaign, contact: str | None) 
     sender, clock = installation.sender, installation.clock
     expansion = expand(campaign)
     snapshot, _ = make_snapshot(campaign.specification, expansion, sender=sender, now=clock.now())
-    chosen = _contact(Audience(campaign, header_fields=expansion.header_fields), contact)
+    audience = Audience(
+        campaign,
+        header_fields=expansion.header_fields,
+        key_of=installation.codec.person_key,
+        faults=FaultLog(clock),
+    )
+    chosen = _contact(audience, contact)
     job = Job(
         recipient=chosen.address,
         contact=chosen.fields,
