@@ -314,7 +314,7 @@ class QueueStore(Protocol):
         """One page of retention: delete final rows, old events, and bodies nobody waits for; return how many went."""
 
     async def drop_lanes(self, *, before: Instant, limit: int = 1000) -> int:
-        """Delete a page of lanes of a campaign that ended before and has no rows left; its id stays. Return how many."""
+        """Delete a page of lanes of a campaign that ended before and has no rows left; return how many. Its id stays."""
 
     async def finish_streams(self, now: Instant) -> Sequence[str]:
         """End campaigns that have no open delivery left: running → completed, draining → completed | cancelled.
