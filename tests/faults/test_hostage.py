@@ -1,8 +1,8 @@
 """No hostage: black holes, a dead destination and a paused campaign delay nobody else.
 
 The daemon is real, and the black holes are: a listener whose queue is full, to which every connection waits for its
-time-out.  What the small versions assert depends on no time: who ends while whom still waits, and how much the
-hostages have in hand.
+time-out.  What is asserted depends on no time: who ends while whom still waits, and how much the hostages have in hand.
+The long version prints the rates of `python -m benchmarks hostages` as well.
 """
 
 import asyncio
@@ -14,8 +14,11 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from benchmarks.hostages import ALONE, Sizes, figures, measure
 
+from benchmarks import report
 from tests.faults.test_poison import ask, poisoned
 from tests.scenarios.stage import PROGRAM, Stage, open_stage
 
@@ -196,3 +199,20 @@ async def test_control_without_their_bound_black_holes_take_the_whole_hand(tmp_p
                 await until(lambda: count(stage, "holes", QUEUED) + count(stage, "dead", QUEUED) >= 900)
                 assert count(stage, "good", COMPLETED) < total, "good mail waits, though nothing else can end"
                 await stage.stop_daemon(signal.SIGKILL)
+
+
+@pytest.mark.soak
+def test_at_full_size_all_good_mail_arrives_and_every_hostage_still_waits() -> None:
+    sizes = Sizes(messages=20_000, domains=20, holes=20, dead=100_000, paused=500_000, rounds=3)
+    turns = measure(sizes)  # ends with an error where good mail is missing, or a hostage's went
+    rows = list(figures(turns))
+    report.tell({}, rows, {}, as_json=False)
+    at_holes = sizes.rounds * 22_000
+    assert {row["beside"]: row["hostages waiting"] for row in rows} == {
+        ALONE: 0,
+        "holes": at_holes,
+        "refusing": 100_000,
+        "silent": 100_000,
+        "paused": 500_000,
+        "all": at_holes + 700_000,
+    }
