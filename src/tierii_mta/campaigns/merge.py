@@ -24,6 +24,7 @@ from tierii_mta.queue.delivery import Delivery
 
 _MAX_BYTES = 128_000_000
 _MAX_EDITIONS = 64
+_DAMAGED_S = 60.0  # until what is damaged is read again: not once for each of a million deliveries
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class CampaignContent:
         self._store, self._codec, self._press, self._clock = store, codec, press, clock
         self._editions: OrderedDict[str, Edition] = OrderedDict()
         self._mounting: dict[str, asyncio.Lock] = {}
+        self._unusable: dict[str, tuple[float, str]] = {}  # campaigns that were damaged when last looked at
 
     async def prepare(self, delivery: Delivery) -> Prepared:
         """Return the signed mail of a campaign delivery; see the port for what it raises."""
@@ -100,12 +102,19 @@ class CampaignContent:
         return edition
 
     async def _mounted(self, campaign: str) -> Edition:
+        until, why = self._unusable.pop(campaign, (0.0, ""))
+        if self._clock.monotonic() < until:
+            self._unusable[campaign] = until, why
+            raise EditionUnusable(why)
         try:
             return await self._press.mount(campaign, await self._store.snapshot(campaign))
         except TieriiError:
             raise
         except Exception as fault:
-            raise EditionUnusable(f"what the campaign {campaign} sends is damaged in the store: {fault!r}") from fault
+            why = f"what the campaign {campaign} sends is damaged in the store: {fault!r}"
+            self._unusable[campaign] = self._clock.monotonic() + _DAMAGED_S, why
+            _log.error(why)
+            raise EditionUnusable(why) from fault
 
     async def _pause(self, campaign: str, reason: str) -> None:
         """Stop a campaign that harms the others, until an operator resumes it."""
