@@ -287,3 +287,15 @@ async def test_totals_count_open_states_by_priority(store: Installation) -> None
     (high,) = [one for one in await store.claim(epoch) if one.priority is Priority.HIGH]
     await store.queue.apply([store.settle(high, epoch, State.RETRY, from_state=State.QUEUED, due=store.now())])
     assert await store.queue.totals() == {(State.QUEUED, Priority.NORMAL): 2, (State.RETRY, Priority.HIGH): 1}
+
+
+async def test_what_was_claimed_and_is_not_held_waits_again(store: Installation) -> None:
+    epoch = await store.register("one")
+    await store.run_campaign("spring", ["a@one.example", "b@one.example", "c@one.example"])
+    lost, held, active = await store.claim(epoch)
+    await store.queue.apply([Activate(delivery=active.id, epoch=epoch)])
+    assert await store.queue.free_unheld(epoch, {held.id, active.id}) == 1
+    assert await store.queue.free_unheld(epoch, {held.id, active.id}) == 0
+    counts = await store.campaigns.counts("spring")
+    assert (counts[State.PENDING], counts[State.QUEUED], counts[State.ACTIVE]) == (1, 1, 1)
+    assert [one.id for one in await store.claim(epoch)] == [lost.id]

@@ -27,6 +27,7 @@ from tierii_mta.queue.delivery import (
     Deferred,
     Delivered,
     Delivery,
+    Epoch,
     Failed,
     FailureReason,
     Outcome,
@@ -37,7 +38,7 @@ from tierii_mta.queue.delivery import (
 from tierii_mta.queue.hand import Ending
 from tierii_mta.queue.intake import Intake, Submission
 from tierii_mta.queue.manager import ManagerLimits
-from tierii_mta.queue.store import CommitFailed, Operation, Result, Settle, SuspendLane
+from tierii_mta.queue.store import Claim, CommitFailed, Operation, Quota, Result, Settle, SuspendLane
 
 Activate = Callable[[], Awaitable[bool]]
 
@@ -484,3 +485,23 @@ async def test_an_outcome_whose_commit_was_kept_but_not_confirmed_does_not_leave
         await queue.until(lambda: not outcomes, step=timedelta(seconds=1))
         await queue.ended(2)
         assert await queue.states("ann@one.example") == [State.COMPLETED]
+
+
+async def test_a_claim_whose_answer_is_lost_strands_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stranded: list[Delivery] = []
+
+    async with plant(tmp_path) as queue:
+        keep = queue.database.queue.claim
+
+        async def keep_and_lose_the_answer(quotas: Sequence[Quota], *, epoch: Epoch, now: Instant) -> Claim:
+            claim = await keep(quotas, epoch=epoch, now=now)
+            if claim.deliveries and not stranded:
+                stranded.extend(claim.deliveries)
+                raise CommitFailed("the server was lost during COMMIT")
+            return claim
+
+        monkeypatch.setattr(queue.database.queue, "claim", keep_and_lose_the_answer)
+        await queue.accept("ann@one.example", "bob@one.example")
+        await queue.until(lambda: len(queue.endings) == 2, step=timedelta(milliseconds=100))
+        assert {one.recipient for one in stranded} == {"ann@one.example", "bob@one.example"}
+        assert await queue.states("ann@one.example", "bob@one.example") == [State.COMPLETED] * 2

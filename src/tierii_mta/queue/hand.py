@@ -123,6 +123,10 @@ class Hand:
         """Return how many deliveries of a priority are in hand."""
         return self._by_priority[priority]
 
+    def ids(self) -> frozenset[DeliveryId]:
+        """Return what is in hand."""
+        return frozenset(holding.delivery.id for holding in self._holdings)
+
     def moment(self) -> Moment:
         """Return the time and chance for one settlement."""
         return Moment(now=self._clock.now(), spread=self._clock.random(), new_id=self._new_id)

@@ -81,6 +81,7 @@ class QueueManager:
         )
         self._alarm = Alarm(clock)
         self._pace_s = _PACE_S
+        self._has_lost_claim = False
         self._drain_for: timedelta | None = None
         self._over = asyncio.Event()
         self._cursor = 0
@@ -166,7 +167,7 @@ class QueueManager:
 
     async def _round(self, group: asyncio.TaskGroup) -> float | None:
         """Claim once. Return for how many seconds nothing is to do, None for as long as nobody rings."""
-        if self._committer.is_sick:
+        if self._committer.is_sick or (self._has_lost_claim and not await self._free_unheld()):
             return _SICK_S
         now = self._clock.now()
         self._announce_resumed(now)
@@ -180,6 +181,7 @@ class QueueManager:
         except Unavailable as failure:
             self._directory.learn_failure(quotas, now=now)
             self._committer.report_sick(failure)
+            self._has_lost_claim = True  # or not: nobody knows whether it was committed
             return _SICK_S
         self._directory.learn(quotas, claim, now=self._clock.now())
         if claim.damaged and self._on_damaged is not None:
@@ -190,6 +192,18 @@ class QueueManager:
         # The attempts start, and say how much room is left, before anybody is asked again.
         await self._clock.sleep(self._pause(len(claim.deliveries)))
         return 0
+
+    async def _free_unheld(self) -> bool:
+        """Free what a claim took whose answer never came; return whether it is known that none is left."""
+        try:
+            count = await self._store.free_unheld(self._settlement.epoch, self.hand.ids())
+        except Unavailable as failure:
+            self._committer.report_sick(failure)
+            return False
+        if count:
+            _log.warning("%d deliveries were claimed and never came: they wait again", count)
+        self._has_lost_claim = False
+        return True
 
     def _pause(self, brought: int) -> float:
         """Return how long to wait before the next claim, so that it brings about a quarter of the hand."""

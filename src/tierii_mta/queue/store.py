@@ -5,7 +5,7 @@ Operations are values: the committer gathers them, and `QueueStore.apply` writes
 together with the events they carry, the tally they move and the change rows others read.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -247,9 +247,11 @@ class QueueStore(Protocol):
 
         queued → pending; active → retry, due now, with `email.in_doubt {cause: crash}`, whatever its class.
         Each is counted as a crash of that delivery, certain if its owner had no other in hand (queue.crashes): a
-        suspect waits for its trial, and who is convicted ends failed(error), with the event.
-        Pages of at most 1,000 rows a commit.
+        suspect waits for its trial, and who is convicted ends failed(error), with the event. 1,000 rows a commit.
         """
+
+    async def free_unheld(self, epoch: Epoch, held: Collection[DeliveryId]) -> int:
+        """queued → pending for rows of `epoch` that are not `held`: their claim was committed, its answer got lost."""
 
     async def crashes(self, delivery: DeliveryId) -> Crashes:
         """Return how often a delivery crashed."""
@@ -314,7 +316,7 @@ class QueueStore(Protocol):
         """One page of retention: delete final rows, old events, and bodies nobody waits for; return how many went."""
 
     async def drop_lanes(self, *, before: Instant, limit: int = 1000) -> int:
-        """Delete a page of lanes of a campaign that ended before and has no rows left; return how many. Its id stays."""
+        """Delete a page of lanes of campaigns that ended before and have no rows left; return how many. Ids stay."""
 
     async def finish_streams(self, now: Instant) -> Sequence[str]:
         """End campaigns that have no open delivery left: running → completed, draining → completed | cancelled.

@@ -5,7 +5,7 @@ Owns which transaction a call becomes; what happens in it is in the modules it n
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -119,6 +119,11 @@ class StoredQueue:
             freed = Freed(*(sum(both) for both in zip(freed, page, strict=True)))
             if page.queued + page.active < upkeep.PAGE:
                 return freed
+
+    async def free_unheld(self, epoch: Epoch, held: Collection[DeliveryId]) -> int:
+        return await self._connections.write(
+            lambda connection: upkeep.free_unheld(connection, epoch, held, ledger=self._ledger())
+        )
 
     async def crashes(self, delivery: DeliveryId) -> Crashes:
         found = await self._connections.read(crashes.crashes_of, (delivery,))

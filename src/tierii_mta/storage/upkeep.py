@@ -4,7 +4,7 @@ Owns the transactions behind `free_dead`, `expire` and `finish_streams`, each a 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import Instant, later
 from tierii_mta.events import EventType
 from tierii_mta.queue.crashes import Crashes, Freed
-from tierii_mta.queue.delivery import IN_HAND, OPEN, Epoch, FailureReason, State, StreamId
+from tierii_mta.queue.delivery import IN_HAND, OPEN, DeliveryId, Epoch, FailureReason, State, StreamId
 from tierii_mta.queue.store import ChangeKind
 from tierii_mta.storage.backend import OWNER_SILENCE_MS, is_dead, is_postgres, liveness_time
 from tierii_mta.storage.claim import set_aside
@@ -71,6 +71,18 @@ def free_dead(connection: Connection, epoch: Epoch, *, now: Instant, ledger: Led
         forget_ended(connection)
     ledger.write(connection)
     return Freed(len(queued), len(active), len(convicted))
+
+
+def free_unheld(connection: Connection, epoch: Epoch, held: Collection[DeliveryId], *, ledger: Ledger) -> int:
+    """Free what `epoch` has claimed and does not hold; as many rows as a hand holds at most, and one claim."""
+    claimed = select(*_FACTS).where(delivery.c.owner == epoch, delivery.c.state == STATE[State.QUEUED])
+    rows = [row for row in connection.execute(claimed.with_for_update()) if row.id not in held]
+    at = places(connection, {row.lane for row in rows})
+    _move(connection, rows, at, State.PENDING, ledger)
+    for stream_id in {where.stream for where in at.values()}:
+        ledger.announce(ChangeKind.MAIL, stream=StreamId(stream_id))
+    ledger.write(connection)
+    return len(rows)
 
 
 def _count_crashes(connection: Connection, rows: Sequence[AnyRow], *, is_first: bool) -> Mapping[int, Crashes]:
