@@ -133,8 +133,8 @@ def _databases(folder: Path, is_postgresql: bool) -> Iterator[Callable[[str], st
 class NoWayOut:
     """Takes everything and answers 250 at once: the Deliver port without a network."""
 
-    def room(self, lane: Lane, priority: Priority) -> int:
-        return _ROOM
+    def room(self, lane: Lane, priority: Priority, most: int) -> int:
+        return min(most, _ROOM)
 
     async def deliver(self, delivery: Delivery, activate: Callable[[], Awaitable[bool]]) -> Outcome:
         await activate()

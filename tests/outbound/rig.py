@@ -118,7 +118,7 @@ class Rig:
         return Lane(id=LaneId(1), stream=StreamId(1), domain=domain)
 
     def room(self, domain: str = "example.com", priority: Priority = Priority.NORMAL) -> int:
-        return self.mx.room(self.lane(domain), priority)
+        return self.mx.room(self.lane(domain), priority, 100)
 
     async def deliver(self, recipient: str = "ann@example.com", **values: Any) -> Outcome:
         return await self.mx.deliver(self.delivery(recipient, **values), self.activate)

@@ -119,12 +119,18 @@ async def test_content_that_cannot_be_read_now_is_no_attempt() -> None:
         assert outcome.why == "the database is locked"
 
 
-async def test_content_is_prepared_while_the_session_is_opened_and_the_row_activated() -> None:
-    async with HostileMx(honest) as mx, Rig(port=mx.port) as rig:
+async def test_no_connection_waits_for_content() -> None:
+    async with HostileMx(honest) as mx, Rig(port=mx.port, shaping="default: {connections: 1}") as rig:
         rig.host(10)
         rig.letters.gate = asyncio.Event()
-        rig.on_activate.append(rig.letters.gate.set)
+        slow = asyncio.ensure_future(rig.deliver())
+        while not rig.letters.prepared:
+            await asyncio.sleep(0)
+        rig.letters.gate = None
         assert isinstance(await rig.deliver(), Delivered)
+        assert rig.activations == 1
+        slow.cancel()
+        await asyncio.wait((slow,))
 
 
 async def test_sessions_are_reused_up_to_the_knob() -> None:
@@ -447,6 +453,21 @@ async def test_a_session_is_not_reused_after_a_protocol_error() -> None:
 # -- the throttle ----------------------------------------------------------------------------------------
 
 
+def answers_late(answer: asyncio.Event, *, after: int = 0) -> Script:
+    """A host that answers MAIL, after so many messages, only once it may."""
+
+    async def script(peer: Peer) -> None:
+        await peer.greet()
+        if after:
+            await peer.serve(messages=after)
+        await peer.line()
+        await answer.wait()
+        await peer.send(b"250 2.1.0 ok\r\n")
+        await peer.serve()
+
+    return script
+
+
 async def test_a_long_wait_is_no_attempt_and_says_when_to_come_back() -> None:
     async with HostileMx(honest) as mx, Rig(port=mx.port, shaping="default: {rate: 1/m}") as rig:
         rig.host(10)
@@ -472,9 +493,12 @@ async def test_a_message_that_was_never_sent_is_returned_to_its_rate() -> None:
 
 
 async def test_no_more_connections_are_busy_than_the_ceiling_and_high_priority_goes_first() -> None:
-    async with HostileMx(honest) as mx, Rig(port=mx.port, shaping="default: {connections: 1}") as rig:
+    answer = asyncio.Event()
+    async with (
+        HostileMx(answers_late(answer)) as mx,
+        Rig(port=mx.port, shaping="default: {connections: 1}") as rig,
+    ):
         rig.host(10)
-        rig.letters.gate = asyncio.Event()
         order: list[str] = []
 
         async def one(name: str, priority: Priority) -> None:
@@ -483,16 +507,49 @@ async def test_no_more_connections_are_busy_than_the_ceiling_and_high_priority_g
 
         async with asyncio.TaskGroup() as group:
             group.create_task(one("first", Priority.NORMAL))
-            while not rig.letters.prepared:
-                await asyncio.sleep(0)
+            while not mx.peers or b"MAIL" not in mx.peers[0].heard:
+                await asyncio.sleep(0.001)
             group.create_task(one("bulk", Priority.NORMAL))
             await rig.clock.settle()
             group.create_task(one("high", Priority.HIGH))
             await rig.clock.settle()
-            assert rig.letters.prepared == 1
-            rig.letters.gate.set()
+            assert mx.peers[0].heard.count(b"MAIL") == 1
+            answer.set()
         assert order == ["first", "high", "bulk"]
         assert len(mx.peers) == 1
+
+
+async def test_as_many_as_have_connections_are_active_before_their_turn() -> None:
+    answer = asyncio.Event()
+    async with (
+        HostileMx(answers_late(answer, after=1)) as mx,
+        Rig(port=mx.port, shaping="default: {connections: 1}") as rig,
+    ):
+        rig.host(10)
+        assert isinstance(await rig.deliver(), Delivered)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(rig.deliver())
+            while mx.peers[0].heard.count(b"MAIL") < 2:
+                await asyncio.sleep(0.001)
+            for _ in range(3):
+                group.create_task(rig.deliver())
+            await rig.clock.settle()
+            assert (rig.letters.prepared, rig.activations) == (5, 3)
+            answer.set()
+        assert rig.activations == 5
+
+
+async def test_nobody_is_active_before_his_turn_at_a_site_that_was_not_reached() -> None:
+    async with HostileMx(hostile_mx.silent) as mx, Rig(port=mx.port, shaping="default: {connections: 1}") as rig:
+        rig.host(10)
+        tasks = [asyncio.ensure_future(rig.deliver()) for _ in range(3)]
+        while not mx.peers:
+            await asyncio.sleep(0.001)
+        await rig.clock.settle()
+        assert (rig.letters.prepared, rig.activations) == (3, 0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def test_an_unreachable_site_is_shut_and_then_probed() -> None:
@@ -594,13 +651,26 @@ async def test_a_deadline_after_the_dot_is_in_doubt() -> None:
     assert outcome.attempt.stage is Stage.DOT
 
 
+async def falls_silent(peer: Peer) -> None:
+    await peer.greet()
+    await peer.serve(messages=1)
+    await peer.gone()
+
+
 async def test_a_deadline_before_the_dot_is_not() -> None:
-    async with HostileMx(honest) as mx, Rig(port=mx.port, deadline=timedelta(seconds=0.3)) as rig:
+    async with HostileMx(falls_silent) as mx, Rig(port=mx.port, deadline=timedelta(seconds=0.5)) as rig:
         rig.host(10)
         assert isinstance(await rig.deliver(), Delivered)  # leaves a session whose last dot was written
+        assert isinstance(await rig.deliver(), Deferred)
+        assert len(mx.peers) == 1
+
+
+async def test_content_that_is_not_there_by_the_deadline_is_no_attempt() -> None:
+    async with HostileMx(honest) as mx, Rig(port=mx.port, deadline=timedelta(seconds=0.1)) as rig:
+        rig.host(10)
         rig.letters.gate = asyncio.Event()
-        outcome = await rig.deliver()
-        assert isinstance(outcome, Deferred)
+        assert isinstance(await rig.deliver(), Returned)
+        assert not mx.peers
 
 
 async def test_a_cancelled_attempt_leaves_no_connection_and_no_permit() -> None:

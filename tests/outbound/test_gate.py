@@ -10,8 +10,9 @@ import pytest
 from tests.support.clock import ManualClock
 from tierii_mta import yaml12
 from tierii_mta.outbound.gate import Gate
+from tierii_mta.outbound.path import Feedback, Path, Permit, Wait
 from tierii_mta.outbound.shaping import Shaping
-from tierii_mta.outbound.throttle import Feedback, Path, Permit, Throttle, Wait
+from tierii_mta.outbound.throttle import Throttle
 from tierii_mta.queue.delivery import Priority
 
 

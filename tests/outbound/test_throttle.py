@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierii_mta import yaml12
+from tierii_mta.outbound.path import Feedback, Path, Permit, Wait
 from tierii_mta.outbound.shaping import Shaping
-from tierii_mta.outbound.throttle import UNKNOWN_ROOM, Feedback, Path, Permit, Throttle, Wait
+from tierii_mta.outbound.throttle import UNKNOWN_ROOM, Throttle
 from tierii_mta.queue.delivery import Priority
 
 SHAPING = """
@@ -121,8 +122,8 @@ def test_a_site_that_cannot_be_reached_is_shut_and_probed_by_one() -> None:
     for permit in [acquire(found, way) for _ in range(5)]:
         found.release(permit, Feedback.UNREACHED, 0.0)
     assert refused(found, way, 1.0).seconds == pytest.approx(299)
-    assert found.room(way, Priority.HIGH, 1.0) == 0
-    assert found.room(way, Priority.NORMAL, 300.0) == 1
+    assert found.room(way, Priority.HIGH, 1.0, most=100) == 0
+    assert found.room(way, Priority.NORMAL, 300.0, most=100) == 1
     probe = acquire(found, way, 300.0)
     assert "probe" in refused(found, way, 300.0).why
     found.release(probe, Feedback.REACHED, 301.0)
@@ -141,30 +142,30 @@ def test_a_refused_message_says_nothing_about_the_site() -> None:
 def test_room_counts_what_is_in_hand_and_keeps_a_short_queue_ahead() -> None:
     found = throttle()
     way = path(found, "a.example")
-    assert found.room(way, Priority.NORMAL, 0.0) == 10
+    assert found.room(way, Priority.NORMAL, 0.0, most=100) == 10
     for _ in range(10):
         found.enter(way)
-    assert found.room(way, Priority.NORMAL, 0.0) == 0
-    assert found.room(way, Priority.HIGH, 0.5) == 2
+    assert found.room(way, Priority.NORMAL, 0.0, most=100) == 0
+    assert found.room(way, Priority.HIGH, 0.5, most=100) == 2
     found.leave(way)
-    assert found.room(way, Priority.NORMAL, 1.0) == 1
+    assert found.room(way, Priority.NORMAL, 1.0, most=100) == 1
 
 
 def test_lanes_that_share_a_site_are_not_all_told_of_the_same_room() -> None:
     found = throttle()
     ways = [path(found, f"d{number}.example", site="mx.host.example") for number in range(50)]
-    told = [found.room(way, Priority.NORMAL, 1.0) for way in ways]
-    assert told == [10, 6, 2] + [0] * 47
+    told = [found.room(way, Priority.NORMAL, 1.0, most=4) for way in ways]
+    assert told == [4, 4, 2] + [0] * 47
     for way in ways[:3]:
         found.enter(way)
-    assert found.room(ways[9], Priority.NORMAL, 1.02) == 0
-    assert found.room(ways[9], Priority.NORMAL, 1.05) == 7  # those promised and not come are forgotten
+    assert found.room(ways[9], Priority.NORMAL, 1.02, most=4) == 0
+    assert found.room(ways[9], Priority.NORMAL, 1.25, most=100) == 7  # those promised and not come are forgotten
 
 
 def test_lanes_that_share_a_provider_are_not_all_told_of_the_same_room() -> None:
     found = throttle()
     ways = [path(found, f"d{number}.example", provider="big") for number in range(50)]
-    assert sum(found.room(way, Priority.NORMAL, 0.0) for way in ways) < 2 * 6
+    assert sum(found.room(way, Priority.NORMAL, 0.0, most=4) for way in ways) == 6
 
 
 def test_black_holes_have_half_of_the_hand_together_and_proven_sites_all_they_need() -> None:
@@ -173,13 +174,13 @@ def test_black_holes_have_half_of_the_hand_together_and_proven_sites_all_they_ne
     found.release(acquire(found, proven), Feedback.REACHED, 0.0)
     for number in range(2_000):
         way = path(found, f"hole{number}.example")
-        for _ in range(found.room(way, Priority.NORMAL, float(number))):
+        for _ in range(found.room(way, Priority.NORMAL, float(number), most=100)):
             found.enter(way)
     assert found.unproven.in_hand == 450
-    assert found.room(path(found, "hole2001.example"), Priority.NORMAL, 3_000.0) == 0
-    assert found.unknown_room(0, Priority.NORMAL, 3_000.0) == 0
-    assert found.room(path(found, "hole2001.example"), Priority.HIGH, 3_000.0) > 0
-    assert found.room(proven, Priority.NORMAL, 3_000.0) == 10
+    assert found.room(path(found, "hole2001.example"), Priority.NORMAL, 3_000.0, most=100) == 0
+    assert found.unknown_room(0, Priority.NORMAL, 3_000.0, most=100) == 0
+    assert found.room(path(found, "hole2001.example"), Priority.HIGH, 3_000.0, most=100) > 0
+    assert found.room(proven, Priority.NORMAL, 3_000.0, most=100) == 10
 
 
 def test_many_black_holes_get_a_place_each_rather_than_a_few_of_them_all() -> None:
@@ -187,11 +188,11 @@ def test_many_black_holes_get_a_place_each_rather_than_a_few_of_them_all() -> No
     ways = [path(found, f"hole{number}.example") for number in range(120)]
     for turn in range(20):  # who asks again gets no more
         for way in ways:
-            for _ in range(found.room(way, Priority.NORMAL, float(turn))):
+            for _ in range(found.room(way, Priority.NORMAL, float(turn), most=100)):
                 found.enter(way)
     assert min(way.window.in_hand for way in ways) > 0
     assert found.unproven.in_hand < 450
-    assert found.room(path(found, "new.example"), Priority.NORMAL, 30.0) > 0
+    assert found.room(path(found, "new.example"), Priority.NORMAL, 30.0, most=100) > 0
 
 
 def test_three_hundred_and_fifty_black_holes_leave_places_for_first_contacts() -> None:
@@ -199,11 +200,11 @@ def test_three_hundred_and_fifty_black_holes_leave_places_for_first_contacts() -
     for turn in range(3):
         for number in range(350):
             way = path(found, f"hole{number}.example")
-            wanted = found.unknown_room(0, Priority.NORMAL, 0.1 * turn) if turn == 0 else 0
-            for _ in range(wanted or found.room(way, Priority.NORMAL, 0.1 * turn)):
+            wanted = found.unknown_room(0, Priority.NORMAL, 0.1 * turn, most=100) if turn == 0 else 0
+            for _ in range(wanted or found.room(way, Priority.NORMAL, 0.1 * turn, most=100)):
                 found.enter(way)
     assert 350 <= found.unproven.in_hand < 430
-    assert found.unknown_room(0, Priority.NORMAL, 30.0) == 1
+    assert found.unknown_room(0, Priority.NORMAL, 30.0, most=100) == 1
 
 
 def test_a_site_that_is_no_longer_reached_goes_back_among_the_unproven_with_all_it_has() -> None:
@@ -220,10 +221,61 @@ def test_a_site_that_is_no_longer_reached_goes_back_among_the_unproven_with_all_
     assert found.unproven.in_hand == 0
 
 
+def spend(found: Throttle, way: Path, *, on_the_way: float, on_the_connection: float) -> None:
+    for _ in range(200):
+        way.window.came(on_the_way)
+        found.release(acquire(found, way, 0.0), Feedback.REACHED, on_the_connection)
+
+
+def test_a_site_gets_ahead_what_it_takes_while_more_is_on_the_way_and_a_slow_one_gets_little() -> None:
+    found = throttle("default: {connections: 10, rate: null}")
+    quick, slow = path(found, "quick.example"), path(found, "slow.example")
+    spend(found, quick, on_the_way=0.05, on_the_connection=0.009)
+    spend(found, slow, on_the_way=0.05, on_the_connection=20.0)
+    assert found.room(quick, Priority.NORMAL, 0.0, most=1000) == 7 * quick.window.size
+    assert found.room(slow, Priority.NORMAL, 0.0, most=1000) == 2 * slow.window.size
+
+
+def test_however_quick_a_site_is_what_it_has_ahead_is_bounded() -> None:
+    found = throttle("default: {connections: 10, rate: null}")
+    way = path(found, "a.example")
+    spend(found, way, on_the_way=5.0, on_the_connection=0.001)
+    assert found.room(way, Priority.NORMAL, 0.0, most=1000) == 8 * way.window.size
+
+
+def test_as_many_stand_by_as_there_are_connections_and_only_while_all_are_busy() -> None:
+    found = throttle()
+    way = path(found, "a.example")
+    found.release(acquire(found, way), Feedback.REACHED, 0.0)
+    assert not found.stand_by(way, 0.0)
+    permits = [acquire(found, way) for _ in range(5)]
+    assert [found.stand_by(way, 0.0) for _ in range(6)] == [True] * 5 + [False]
+    found.step_up(way)
+    assert found.stand_by(way, 0.0)
+    found.step_up(way)
+    found.release(permits[0], Feedback.NONE, 0.0)
+    assert not found.stand_by(way, 0.0)
+
+
+def test_nobody_stands_by_for_a_rate_or_a_site_that_was_not_reached() -> None:
+    found = throttle("default: {connections: 1, rate: 1/m}")
+    limited = path(found, "a.example")
+    found.release(acquire(found, limited), Feedback.REACHED, 0.0)
+    acquire(found, limited, 60.0)
+    assert not found.stand_by(limited, 60.0)
+    found = throttle("default: {connections: 1, rate: null}")
+    new = path(found, "b.example")
+    permit = acquire(found, new)
+    assert not found.stand_by(new, 0.0)
+    found.release(permit, Feedback.REACHED, 0.0)
+    acquire(found, new)
+    assert found.stand_by(new, 0.0)
+
+
 def test_a_crowd_is_told_to_come_again_later() -> None:
     found = throttle()
     way = path(found, "a.example")
-    for _ in range(20):
+    for _ in range(50):
         assert not found.is_crowded(way, Priority.NORMAL)
         found.enter(way)
     assert found.is_crowded(way, Priority.NORMAL)
@@ -232,11 +284,11 @@ def test_a_crowd_is_told_to_come_again_later() -> None:
 
 def test_room_follows_the_smallest_ceiling_and_the_rate() -> None:
     found = throttle()
-    assert found.room(path(found, "narrow.example"), Priority.NORMAL, 0.0) == 2
+    assert found.room(path(found, "narrow.example"), Priority.NORMAL, 0.0, most=100) == 2
     slow = path(found, "slow.example")
-    assert found.room(slow, Priority.NORMAL, 0.0) == 1
+    assert found.room(slow, Priority.NORMAL, 0.0, most=100) == 1
     acquire(found, slow)
-    assert found.room(slow, Priority.NORMAL, 1.0) == 0
+    assert found.room(slow, Priority.NORMAL, 1.0, most=100) == 0
 
 
 def test_a_site_is_not_known_before_it_is_learnt() -> None:

@@ -47,8 +47,8 @@ class Script:
     inside: dict[str, int] = field(default_factory=dict)
     most_inside: dict[str, int] = field(default_factory=dict)
 
-    def room(self, lane: Lane, priority: Priority) -> int:
-        return self.rooms.get(lane.domain, 100) - self.inside.get(lane.domain, 0)
+    def room(self, lane: Lane, priority: Priority, most: int) -> int:
+        return min(most, self.rooms.get(lane.domain, 100) - self.inside.get(lane.domain, 0))
 
     async def deliver(self, delivery: Delivery, activate: Callable[[], Awaitable[bool]]) -> Outcome:
         domain = delivery.lane.domain

@@ -26,15 +26,15 @@ def load(lane: Lane, count: int = 1, *, priority: Priority = NORMAL, due: Instan
     return LaneLoad(lane=lane, priority=priority, count=count, due=due)
 
 
-def much(_lane: Lane, _priority: Priority) -> int:
-    return 1_000
+def much(_lane: Lane, _priority: Priority, most: int) -> int:
+    return most
 
 
 def pick(
     directory: LaneDirectory,
     *,
     now: Instant = START,
-    room: Callable[[Lane, Priority], int] = much,
+    room: Callable[[Lane, Priority, int], int] = much,
     limit: int = 100,
     budget: Mapping[Priority, int] | None = None,
 ) -> list[Quota]:
@@ -54,14 +54,14 @@ def test_a_lane_is_asked_for_one_more_than_known_but_never_for_more_than_there_i
     directory = LaneDirectory()
     directory.add(load(make_lane(1), 3), now=START)
     directory.add(load(make_lane(2), 30), now=START)
-    quotas = pick(directory, room=lambda _lane, _priority: 10)
+    quotas = pick(directory, room=lambda _lane, _priority, most: min(most, 10))
     assert {quota.lane: quota.limit for quota in quotas} == {1: 4, 2: 10}
 
 
 def test_a_taken_lane_is_not_picked_again_before_its_claim_came_back() -> None:
     directory = LaneDirectory()
     directory.add(load(make_lane(1), 30), now=START)
-    quotas = pick(directory, room=lambda _lane, _priority: 10)
+    quotas = pick(directory, room=lambda _lane, _priority, most: min(most, 10))
     assert pick(directory) == []
     directory.learn(quotas, Claim(deliveries=claimed(quotas), exhausted={}), now=START)
     assert directory.in_hand(LaneId(1), NORMAL) == 10
@@ -137,7 +137,7 @@ def test_new_mail_brings_a_waiting_lane_forward() -> None:
 def test_a_lane_without_room_is_looked_at_again_soon() -> None:
     directory = LaneDirectory()
     directory.add(load(make_lane(1), 5), now=START)
-    assert pick(directory, room=lambda _lane, _priority: 0) == []
+    assert pick(directory, room=lambda _lane, _priority, most: min(most, 0)) == []
     assert directory.next_wake(START) == after(milliseconds=100)
     assert pick(directory) == []
     assert len(pick(directory, now=after(milliseconds=100))) == 1
@@ -146,9 +146,9 @@ def test_a_lane_without_room_is_looked_at_again_soon() -> None:
 def test_a_delivery_that_ends_opens_its_lane_at_once() -> None:
     directory = LaneDirectory()
     directory.add(load(make_lane(1), 6), now=START)
-    quotas = pick(directory, room=lambda _lane, _priority: 1)
+    quotas = pick(directory, room=lambda _lane, _priority, most: min(most, 1))
     directory.learn(quotas, Claim(deliveries=claimed(quotas), exhausted={}), now=START)
-    assert pick(directory, room=lambda _lane, _priority: 0) == []
+    assert pick(directory, room=lambda _lane, _priority, most: min(most, 0)) == []
     directory.ended(claimed(quotas)[0], now=START)
     assert len(pick(directory)) == 1
 
@@ -159,7 +159,7 @@ def test_many_lanes_without_room_cost_less_looks_each() -> None:
         directory.add(load(make_lane(number)), now=START)
     asked = Counter[str]()
 
-    def room(_lane: Lane, _priority: Priority) -> int:
+    def room(_lane: Lane, _priority: Priority, most: int) -> int:
         asked["looks"] += 1
         return 0
 
@@ -306,7 +306,7 @@ class DirectoryMachine(RuleBasedStateMachine):
     def claim(self, room: int, limit: int, late: bool) -> None:
         self.directory.resumed(self.now)
         budget = dict.fromkeys(Priority, 1_000)
-        quotas = self.directory.pick(self.now, room=lambda _l, _p: room, budget=budget, limit=limit)
+        quotas = self.directory.pick(self.now, room=lambda _l, _p, most: min(most, room), budget=budget, limit=limit)
         assert sum(quota.limit for quota in quotas) <= limit
         assert all(quota.limit <= room for quota in quotas)
         assert not {quota.lane for quota in quotas if self.suspended.get(quota.lane, START) > self.now}

@@ -4,40 +4,39 @@ Owns the order of an attempt's steps, which address is tried next, its one deadl
 mail goes (outbound.route), when (outbound.gate), how a session speaks (outbound.session) nor what a reply means
 (outbound.interpret).  RFC 5321 §4.5.4.1, §5.1; RFC 1047.
 
-1. `run`: wait at the gate for a permit; a long wait is no attempt (`Returned`).
-2. The content is prepared while `_take_idle` finds a session or `_reach` opens one: at most 5 addresses, TLS as the
-   policy says, plaintext after a failed TLS only where it allows.
-3. `_send`: activate (durable), then MAIL FROM.  A session that had gone stale is replaced and costs nothing.
-4. `_after`: another host only if the host failed, at most 2 sessions, and never once the final dot is out: that is in
+1. `run`: the content is prepared, so that no connection waits for it.
+2. `_admitted`: wait at the gate for a permit; a long wait is no attempt (`Returned`).  Where all connections are busy,
+   the next ones in turn activate while they wait.
+3. `_take_idle` finds a session or `_reach` opens one: at most 5 addresses, TLS as the policy says, plaintext after a
+   failed TLS only where it allows.
+4. `_send`: activate (durable), then MAIL FROM.  A session that had gone stale is replaced and costs nothing.
+5. `_after`: another host only if the host failed, at most 2 sessions, and never once the final dot is out: that is in
    doubt.
-5. The permit goes back; whether a host was reached, and nothing else, moves the site's window.
+6. The permit goes back; whether a host was reached, and nothing else, moves the site's window.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, TypeVar
 
-from tierii_mta.clock import Clock, Instant, later
+from tierii_mta.clock import Instant, later
 from tierii_mta.errors import Unavailable
 from tierii_mta.mail.envelope import Envelope
 from tierii_mta.mail.reply import Reply
-from tierii_mta.outbound.content import ContentSource, Prepared, RenderFailed, WorkerKilled
-from tierii_mta.outbound.gate import Gate
+from tierii_mta.outbound.content import Prepared, RenderFailed, WorkerKilled
+from tierii_mta.outbound.errand import Equipment, Errand
 from tierii_mta.outbound.interpret import ACCEPTED, classify, decide, tries_next_host
-from tierii_mta.outbound.pool import Pool
+from tierii_mta.outbound.path import Feedback, Permit, Wait
 from tierii_mta.outbound.reply_class import ReplyClass
-from tierii_mta.outbound.route import Route, Target
-from tierii_mta.outbound.security import BrokenTls, TlsContexts, TlsPolicy, fallback
-from tierii_mta.outbound.session import ConnectFailed, Host, Reuse, Session, SessionKey, Timeouts, open_session
-from tierii_mta.outbound.sources import Source
-from tierii_mta.outbound.throttle import Feedback, Path, Permit, Wait
-from tierii_mta.queue.crashes import Unsent
-from tierii_mta.queue.delivery import Attempt, Delivery, Failed, FailureReason, Outcome, Returned, Stage
+from tierii_mta.outbound.route import Target
+from tierii_mta.outbound.security import TlsPolicy, fallback
+from tierii_mta.outbound.session import ConnectFailed, Host, Reuse, Session, SessionKey, open_session
+from tierii_mta.queue.delivery import Attempt, Failed, FailureReason, Outcome, Returned, Stage
 
 Result = TypeVar("Result")
 MAX_SESSIONS = 2
@@ -45,35 +44,6 @@ _OUT_OF_STEP = range(500, 505)  # after these the peer and we no longer mean the
 _AGAIN = timedelta(seconds=5)  # when a wait without an end is over
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equipment:
-    """What every attempt of a process shares."""
-
-    clock: Clock
-    gate: Gate
-    pool: Pool
-    content: ContentSource
-    contexts: TlsContexts
-    broken_tls: BrokenTls
-    port: int = 25
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    hasty: timedelta = timedelta(seconds=10)  # to connect, while other addresses remain
-    deadline: timedelta = timedelta(minutes=20)  # of an attempt, whatever the peer does; the dot alone may take 10
-    idle: timedelta = timedelta(seconds=15)  # a session waits so long for its next message
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
-    """What is to be attempted."""
-
-    delivery: Delivery
-    route: Route
-    path: Path
-    source: Source
-    activate: Callable[[], Awaitable[bool]]
-    started: float  # Clock.monotonic
 
 
 @dataclass(slots=True)
@@ -108,7 +78,6 @@ class DeliveryAttempt:
         self._reuse = Reuse(
             messages=knobs.messages_per_connection, lifetime=knobs.connection_lifetime, idle=equipment.idle
         )
-        self._content: asyncio.Task[Prepared] | None = None
         self._prepared: Prepared | None = None
         self._session: Session | None = None
         self._is_active = False
@@ -120,11 +89,12 @@ class DeliveryAttempt:
 
     async def run(self) -> Outcome:
         """Return what the attempt ended in. Lets `Unavailable` of `activate` through."""
-        permit = await self._equipment.gate.admit(self._errand.path, self._errand.delivery.priority)
-        if isinstance(permit, Wait):
-            return self._returned(permit)
         deadline = asyncio.get_running_loop().time() + self._equipment.deadline.total_seconds()
-        self._content = asyncio.ensure_future(self._equipment.content.prepare(self._errand.delivery))
+        try:
+            self._prepared = await self._within(deadline, self._prepare())
+            permit = await self._admitted()
+        except _Over as over:
+            return over.outcome
         try:
             while True:
                 outcome = await self._round(deadline)
@@ -133,23 +103,53 @@ class DeliveryAttempt:
         except _Over as over:
             return over.outcome
         finally:
-            await self._leave(permit)
+            if self._session is not None:  # unused, or broken off
+                self._give_back(self._session)
+            self._equipment.gate.release(permit, self.feedback, is_used=self._is_active)
+
+    async def _prepare(self) -> Prepared:
+        delivery = self._errand.delivery
+        try:
+            prepared = await self._equipment.content.prepare(delivery)
+        except (RenderFailed, Unavailable) as failure:
+            raise _Over(self._unprepared(failure)) from failure
+        if delivery.body_hash is not None and delivery.body_hash != prepared.body_hash:
+            _log.warning("delivery %d: the content is not what its first attempt sent", delivery.id)
+        return prepared
+
+    async def _admitted(self) -> Permit:
+        """Return a permit. Where the wait for one is short, the delivery is activated meanwhile."""
+        gate, path = self._equipment.gate, self._errand.path
+        is_next = gate.stand_by(path)
+        try:
+            if is_next:
+                await self._activate()
+            path.window.came(self._equipment.clock.monotonic() - self._errand.started)
+            permit = await gate.admit(path, self._errand.delivery.priority)
+        finally:
+            if is_next:
+                gate.step_up(path)
+        if isinstance(permit, Wait):
+            raise _Over(self._returned(permit))
+        return permit
+
+    async def _activate(self) -> None:
+        """Make `active` durable.
+
+        Not under the deadline: a cancelled commit would leave nobody knowing the row's state, and the committer bounds
+        it.
+        """
+        if not self._is_active:
+            if not await self._errand.activate():
+                raise _Over(Returned(why="the delivery is no longer ours"))
+            self._is_active = True
 
     async def _round(self, deadline: float) -> Outcome | None:
-        """Reach a host and send to it; None: go on with another one, or with a new session.
-
-        Only `activate` is not under the deadline: a cancelled commit would leave nobody knowing the row's state, and
-        the committer bounds it.
-        """
+        """Reach a host and send to it; None: go on with another one, or with a new session."""
         session = self._take_idle() or await self._within(deadline, self._reach())
         if session is None:
             return self._given_up()
-        if self._content is not None and self._content.done():
-            await self._prepare()  # what cannot be rendered needs no activation
-        if not self._is_active:
-            if not await self._errand.activate():
-                return Returned(why="the delivery is no longer ours")
-            self._is_active = True
+        await self._activate()
         return await self._within(deadline, self._send(session))
 
     async def _within(self, deadline: float, step: Coroutine[Any, Any, Result]) -> Result:
@@ -160,18 +160,6 @@ class DeliveryAttempt:
             if not limit.expired():
                 raise
             raise _Over(self._timed_out()) from None
-
-    async def _leave(self, permit: Permit) -> None:
-        """Give back what the attempt held, however it ended."""
-        if self._session is not None:  # unused, or broken off
-            self._give_back(self._session)
-        self._equipment.gate.release(permit, self.feedback, is_used=self._is_active)
-        content = self._content
-        if content is not None and not content.done():
-            content.cancel()
-            await asyncio.wait((content,))
-        if content is not None and content.done() and not content.cancelled():
-            content.exception()  # seen: nobody else will ask
 
     # -- reaching a host ------------------------------------------------------------------------------------------
 
@@ -234,7 +222,8 @@ class DeliveryAttempt:
 
     async def _send(self, session: Session) -> Outcome | None:
         """Send the message; None: try another host, or another session."""
-        prepared = await self._prepare()
+        prepared = self._prepared
+        assert prepared is not None
         envelope = Envelope(
             reverse_path=prepared.reverse_path,
             recipients=(prepared.recipient,),
@@ -254,19 +243,6 @@ class DeliveryAttempt:
             return None
         self._sessions += 1
         return self._after(_Met(stage, reply, is_local, session.host.name, session.host.address, session.tls))
-
-    async def _prepare(self) -> Prepared:
-        assert self._content is not None
-        try:
-            prepared = self._prepared = await self._content
-        except (RenderFailed, Unavailable) as failure:
-            raise _Over(self._unprepared(failure)) from failure
-        except Exception as fault:
-            raise Unsent(fault) from fault
-        first = self._errand.delivery.body_hash
-        if first is not None and first != prepared.body_hash:
-            _log.warning("delivery %d: the content is not what its first attempt sent", self._errand.delivery.id)
-        return prepared
 
     def _after(self, met: _Met) -> Outcome | None:
         self._met.append(met)
@@ -304,6 +280,8 @@ class DeliveryAttempt:
 
     def _timed_out(self) -> Outcome:
         """The deadline of the whole attempt: with the dot out, in doubt."""
+        if self._prepared is None:
+            return Returned(why="the content took too long", due=self._due(None))
         session, self._session = self._session, None
         met = _Met(Stage.CONNECT, Reply.of(451, "the attempt took too long", "4.4.2"), is_local=True)
         if session is None:

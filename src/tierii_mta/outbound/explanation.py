@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tierii_mta.outbound.meters import Bucket, Gauge
+from tierii_mta.outbound.path import Path
 from tierii_mta.outbound.route import Route, RouteFailed
-from tierii_mta.outbound.throttle import Path, Throttle
+from tierii_mta.outbound.throttle import Throttle
 from tierii_mta.quantities import format_duration
 
 Line = dict[str, Any]

@@ -13,7 +13,8 @@ from datetime import timedelta
 from itertools import count
 
 from tierii_mta.clock import Clock
-from tierii_mta.outbound.throttle import Feedback, Meter, Path, Permit, Throttle, Wait
+from tierii_mta.outbound.path import Feedback, Meter, Path, Permit, Wait
+from tierii_mta.outbound.throttle import Throttle
 from tierii_mta.queue.alarm import Alarm
 from tierii_mta.queue.delivery import Priority
 
@@ -61,6 +62,14 @@ class Gate:
             if asked.done() and not asked.cancelled() and isinstance(permit := asked.result(), Permit):
                 self.release(permit, Feedback.NONE, is_used=False)
             raise
+
+    def stand_by(self, path: Path) -> bool:
+        """See `Throttle.stand_by`."""
+        return self._throttle.stand_by(path, self._clock.monotonic())
+
+    def step_up(self, path: Path) -> None:
+        """See `Throttle.step_up`."""
+        self._throttle.step_up(path)
 
     async def connect(self, path: Path) -> Wait | None:
         """Return None once a new connection may be opened, or the wait that is too long."""

@@ -15,6 +15,7 @@ from tierii_mta.outbound.shaping import Ceiling
 from tierii_mta.quantities import Rate
 
 _EPSILON = 1e-9
+_MEMORY = 16  # messages over which their time is averaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,20 @@ class Gauge(Load):
 class Window(Load):
     """How many connections one source opens to one site, by what the site took lately, and whether it is shut."""
 
-    __slots__ = ("_backoff", "_cohorts", "_down", "_rules", "_up", "dead_until", "is_proven", "size", "used_at")
+    __slots__ = (
+        "_backoff",
+        "_cohorts",
+        "_down",
+        "_rules",
+        "_up",
+        "dead_until",
+        "is_proven",
+        "message_seconds",
+        "size",
+        "standing",
+        "used_at",
+        "way_seconds",
+    )
 
     def __init__(self, rules: WindowRules) -> None:
         super().__init__()
@@ -130,6 +144,9 @@ class Window(Load):
         self.dead_until: float | None = None  # shut until then; afterwards, until a success, one probe at a time
         self.is_proven = False  # the last attempt that tells reached the site
         self.used_at = 0.0
+        self.standing = 0  # deliveries that are active and wait for the next free connection
+        self.way_seconds = 0.0  # that a delivery needs before it can use a connection, of late
+        self.message_seconds = 1.0  # that one message keeps a connection, of late
         self._up = self._down = self._cohorts = 0.0
         self._backoff = 0.0
 
@@ -138,6 +155,14 @@ class Window(Load):
         if self.dead_until is None:
             return self.size
         return 1 if now >= self.dead_until else 0
+
+    def came(self, seconds: float) -> None:
+        """One delivery was so long on its way before it could use a connection."""
+        self.way_seconds += (seconds - self.way_seconds) / _MEMORY
+
+    def took(self, seconds: float) -> None:
+        """One message had a connection for so long."""
+        self.message_seconds += (max(seconds, 1e-3) - self.message_seconds) / _MEMORY
 
     def succeeded(self, most: int) -> None:
         """A session was had. `most`: the ceiling on connections."""

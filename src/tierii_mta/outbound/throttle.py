@@ -17,72 +17,27 @@ a second, so at most H/15 seconds for H black holes, a few times over until thei
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
 
 from tierii_mta.outbound.meters import Bucket, Gauge, Load, Window, WindowRules
-from tierii_mta.outbound.shaping import Ceiling, Knobs, Resource, Shaping
+from tierii_mta.outbound.path import Feedback, Meter, Path, Permit, Wait
+from tierii_mta.outbound.shaping import Ceiling, Resource, Shaping
 from tierii_mta.queue.delivery import Priority
 
 UNKNOWN_ROOM = 2
 """How much of a lane may be in hand while its site is not known."""
 
-_AHEAD = 2  # in hand per connection: one on it and one that follows, so that no connection waits for a claim
+_AHEAD = 2  # in hand per connection, at least: one on it and one that follows
+_MOST_AHEAD = 8  # where messages are so quick that more are needed, lest a connection waits for the next claim
+_CROWD = 10  # in hand per connection, when more are sent away
 _HIGH_EXTRA = 2  # in hand beyond that for high priority, which bulk cannot use up
 _LOOK_AHEAD_SECONDS = 1.0  # messages a rate lets through in this time may be in hand
-_PROMISE_MOST = 4  # of an answer of `room`, how much is held back from other lanes: most lanes have few mails
 _UNPROVEN_MOST = 450  # in hand for all sites that are not proven; half of what the hand holds of bulk mail
 _UNPROVEN_HIGH = 50  # beyond that for high priority
 _UNPROVEN_SINGLE = 300  # while no more of them are left, a site gets one
 _UNPROVEN_SHARE = 12  # of the places left beyond those, a site may have as many as one in so many
-_PROMISE_SECONDS = 0.05  # until those promised should have come
+_PROMISE_SECONDS = 0.25  # until those promised should have come
 _SWEEP_EVERY = 2048  # paths used, between two sweeps of idle state
 _MAX_DOMAINS = 50_000
-
-Meter = Window | Gauge | Bucket
-
-
-class Feedback(Enum):
-    """What an attempt showed about its site. Refused messages show nothing: only reaching the hosts counts."""
-
-    REACHED = "reached"
-    UNREACHED = "unreached"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Not now. `seconds` None: until a connection is released."""
-
-    seconds: float | None
-    why: str
-    meter: Meter
-
-
-@dataclass(eq=False, slots=True)
-class Path:
-    """From a source to a domain."""
-
-    source: str
-    domain: str
-    site: str
-    provider: str
-    knobs: Knobs
-    window: Window
-    gauges: tuple[Gauge, ...]
-    rates: tuple[Bucket, ...]
-    connection_rates: tuple[Bucket, ...]
-    most: int  # connections, by the smallest ceiling
-    loads: tuple[Load, ...]  # the window and the gauges
-    meters: tuple[Meter, ...]  # those a permit needs, the ones that run out first in front
-
-
-@dataclass(eq=False, slots=True)
-class Permit:
-    """The right to use one connection for one message. Release it exactly once."""
-
-    path: Path
-    is_held: bool = True
 
 
 class Throttle:
@@ -142,22 +97,23 @@ class Throttle:
         if not path.window.is_proven:
             self.unproven.leave()
 
-    def room(self, path: Path, priority: Priority, now: float) -> int:
-        """Return how many more deliveries may come into hand for the path.
+    def room(self, path: Path, priority: Priority, now: float, *, most: int) -> int:
+        """Return how many more deliveries, at most `most`, may come into hand for the path.
 
-        Part of the answer is promised for a moment: many lanes ask before the first delivery comes, and those that
-        share a site or a provider must not all be told of the same room.
+        The answer is promised for a moment: many lanes ask before the first delivery comes, and those that share a
+        site or a provider must not all be told of the same room.
         """
         window = path.window
         limit = window.limit(now)
         coming = window.coming(now)
         if window.dead_until is not None:
-            room = limit - coming
+            room = min(most, limit - coming)
         else:
             extra = _HIGH_EXTRA if priority is Priority.HIGH else 0
-            room = _AHEAD * min(limit, path.most) + extra - coming
+            ahead = _ahead(window)
+            room = min(most, ahead * min(limit, path.most) + extra - coming)
             for gauge in path.gauges:
-                room = min(room, _AHEAD * gauge.limit + extra - gauge.coming(now))
+                room = min(room, ahead * gauge.limit + extra - gauge.coming(now))
             waiting = max(0, coming - window.busy)
             for bucket in path.rates:
                 room = min(room, bucket.available(now, within=_LOOK_AHEAD_SECONDS) - waiting)
@@ -168,12 +124,12 @@ class Throttle:
         if room <= 0:
             return 0
         for load in loads:
-            load.promise(min(room, _PROMISE_MOST), now, seconds=_PROMISE_SECONDS)
+            load.promise(room, now, seconds=_PROMISE_SECONDS)
         return room
 
-    def unknown_room(self, in_hand: int, priority: Priority, now: float) -> int:
+    def unknown_room(self, in_hand: int, priority: Priority, now: float, *, most: int) -> int:
         """Return how many more deliveries may come into hand for a domain whose site is not known, beside `in_hand`."""
-        room = min(UNKNOWN_ROOM - in_hand, self._unproven_room(in_hand, priority, now))
+        room = min(most, UNKNOWN_ROOM - in_hand, self._unproven_room(in_hand, priority, now))
         if room <= 0:
             return 0
         self.unproven.promise(room, now, seconds=_PROMISE_SECONDS)
@@ -189,11 +145,32 @@ class Throttle:
     def is_crowded(self, path: Path, priority: Priority) -> bool:
         """Whether so many wait already that another one had better come again later: nobody may fill the hand."""
         extra = _HIGH_EXTRA if priority is Priority.HIGH else 0
-        if path.window.in_hand >= 2 * _AHEAD * min(max(path.window.size, self._rules.start), path.most) + extra:
+        window = path.window
+        if window.in_hand >= _CROWD * min(max(window.size, self._rules.start), path.most) + extra:
             return True
-        if not path.window.is_proven and self.unproven.in_hand >= _UNPROVEN_MOST + _UNPROVEN_HIGH + extra:
+        if not window.is_proven and self.unproven.in_hand >= _UNPROVEN_MOST + _UNPROVEN_HIGH + extra:
             return True
-        return any(gauge.in_hand >= 2 * _AHEAD * gauge.limit + extra for gauge in path.gauges)
+        return any(gauge.in_hand >= _CROWD * gauge.limit + extra for gauge in path.gauges)
+
+    def stand_by(self, path: Path, now: float) -> bool:
+        """Whether a delivery may be activated before it gets its permit; if so, `step_up` follows.
+
+        Only where nothing but the busy connections of a proven site is in the way, and for no more deliveries than
+        there are connections: each waits about as long as one message takes.
+        """
+        window = path.window
+        if not window.is_proven or window.standing >= min(window.size, path.most):
+            return False
+        if window.busy < window.size and all(gauge.busy < gauge.limit for gauge in path.gauges):
+            return False
+        if _longest(path.rates, now) is not None:
+            return False
+        window.standing += 1
+        return True
+
+    def step_up(self, path: Path) -> None:
+        """A delivery that stood by has its permit, or has gone."""
+        path.window.standing -= 1
 
     def acquire(self, path: Path, now: float) -> Permit | Wait:
         """Take a connection and a message of every meter, or none and say what is missing."""
@@ -210,7 +187,7 @@ class Throttle:
             gauge.busy += 1
         for bucket in path.rates:
             bucket.take(now)
-        return Permit(path)
+        return Permit(path, now)
 
     def connect(self, path: Path, now: float) -> Wait | None:
         """Count a new connection against the connection rates; None: go ahead."""
@@ -228,6 +205,7 @@ class Throttle:
         path = permit.path
         window = path.window
         if feedback is Feedback.REACHED:
+            window.took(now - permit.since)
             window.succeeded(path.most)
             self._prove(window, is_proven=True)
         elif feedback is Feedback.UNREACHED:
@@ -327,6 +305,14 @@ class Throttle:
         elif found.ceiling != ceiling:
             found.adopt(ceiling)
         return found
+
+
+def _ahead(window: Window) -> int:
+    """Return how many deliveries may be in hand for each connection: those it takes while another one is on its way.
+
+    A slow site gets few, so it never fills the hand; what a quick one has ahead is soon gone.
+    """
+    return min(_MOST_AHEAD, _AHEAD + int(window.way_seconds / window.message_seconds))
 
 
 def _longest(buckets: tuple[Bucket, ...], now: float) -> Wait | None:

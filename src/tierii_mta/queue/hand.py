@@ -47,8 +47,9 @@ _log = logging.getLogger(__name__)
 class Deliver(Protocol):
     """The way out, as the queue sees it; `outbound` implements it."""
 
-    def room(self, lane: Lane, priority: Priority) -> int:
-        """Return how many more deliveries of the lane may be handed over now, counting those handed over already.
+    def room(self, lane: Lane, priority: Priority, most: int) -> int:
+        """Return how many more deliveries of the lane, at most `most`, may be handed over now, counting those handed
+        over already. So many will be claimed.
 
         Asked just before a claim, for every lane that has due mail, so it must be quick and never block. 0 means not
         now: the manager asks again after a short while, or when a delivery of the lane ends. It should count a short

@@ -137,7 +137,7 @@ class LaneDirectory:
     # -- whose turn it is ---------------------------------------------------------------------------------------
 
     def pick(
-        self, now: Instant, *, room: Callable[[Lane, Priority], int], budget: Mapping[Priority, int], limit: int
+        self, now: Instant, *, room: Callable[[Lane, Priority, int], int], budget: Mapping[Priority, int], limit: int
     ) -> list[Quota]:
         """Return what to claim now: at most `limit` rows, and at most `budget[priority]` up to and including each
         priority. The entries named are TAKEN until `learn` is told what the claim brought.
@@ -228,7 +228,7 @@ class LaneDirectory:
             self._forget(slot)
 
     def _pick_class(
-        self, priority: Priority, left: int, looks: int, *, room: Callable[[Lane, Priority], int], now: Instant
+        self, priority: Priority, left: int, looks: int, *, room: Callable[[Lane, Priority, int], int], now: Instant
     ) -> tuple[list[Quota], int]:
         """Go round the streams of one priority, then round each one's lanes."""
         rings = self._rings[priority]
@@ -251,7 +251,7 @@ class LaneDirectory:
         return quotas, looks
 
     def _offer(
-        self, slot: int, most: int, turn: int, room: Callable[[Lane, Priority], int], now: Instant
+        self, slot: int, most: int, turn: int, room: Callable[[Lane, Priority, int], int], now: Instant
     ) -> Quota | None:
         """Return the quota of one entry, or put it aside where it cannot go now."""
         lane, priority = self.table.lane(slot), self.table.priority(slot)
@@ -259,7 +259,7 @@ class LaneDirectory:
             self._wait(slot, self._suspended[lane.id][0])
             return None
         # One more than we know of: a lane that gives less tells when it is due next, and needs no second, empty claim.
-        limit = min(room(lane, priority), self.table.count[slot] + 1, most, turn)
+        limit = room(lane, priority, min(self.table.count[slot] + 1, most, turn))
         if limit <= 0:
             self._park(slot, now)
             return None

@@ -12,19 +12,21 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tierii_mta.clock import Clock, later
-from tierii_mta.outbound.attempt import DeliveryAttempt, Equipment, Errand
+from tierii_mta.outbound.attempt import DeliveryAttempt
 from tierii_mta.outbound.connection import Timeouts
 from tierii_mta.outbound.content import ContentSource
+from tierii_mta.outbound.errand import Equipment, Errand
 from tierii_mta.outbound.explanation import Line, path_lines, route_line
 from tierii_mta.outbound.gate import Gate
 from tierii_mta.outbound.interpret import decide
+from tierii_mta.outbound.path import Path
 from tierii_mta.outbound.pool import Pool
 from tierii_mta.outbound.route import Route, RouteFailed, RoutePolicy
 from tierii_mta.outbound.route_book import RouteBook
 from tierii_mta.outbound.security import BrokenTls, TlsContexts
 from tierii_mta.outbound.shaping import Shaping
 from tierii_mta.outbound.sources import Source, choose_source
-from tierii_mta.outbound.throttle import Path, Throttle
+from tierii_mta.outbound.throttle import Throttle
 from tierii_mta.queue.delivery import Attempt, Delivery, Lane, Outcome, Priority, Returned, Stage
 from tierii_mta.resolver.answer import Resolver
 
@@ -84,7 +86,7 @@ class DirectMx:
         self._equipment = self._new_equipment()
         self._paused.clear()
 
-    def room(self, lane: Lane, priority: Priority) -> int:
+    def room(self, lane: Lane, priority: Priority, most: int) -> int:
         """See the port."""
         source = self._source_of(lane)
         if source is None or self._routes.is_failing(lane.domain):
@@ -92,8 +94,8 @@ class DirectMx:
         now = self._clock.monotonic()
         path = self._throttle.path(source.name, lane.domain, now)
         if path is None:
-            return self._throttle.unknown_room(self._unrouted[lane.domain], priority, now)
-        return self._throttle.room(path, priority, now)
+            return self._throttle.unknown_room(self._unrouted[lane.domain], priority, now, most=most)
+        return self._throttle.room(path, priority, now, most=most)
 
     async def deliver(self, delivery: Delivery, activate: Callable[[], Awaitable[bool]]) -> Outcome:
         """See the port."""
