@@ -114,12 +114,23 @@ class Metrics:
                     metric.name, metric.help, metric.labels, registry=self._registry, buckets=metric.buckets
                 )
 
-    def count(self, metric: Metric, amount: float = 1, **labels: str) -> None:
-        """Add to a counter."""
+    def counter(self, metric: Metric, **labels: str) -> Counter:
+        """Return a counter, for those who count often."""
         child = self._child(metric, labels)
         if not isinstance(child, Counter):
             raise TypeError(f"{metric.name} is no counter")
-        child.inc(amount)
+        return child
+
+    def histogram(self, metric: Metric, **labels: str) -> Histogram:
+        """Return a histogram, for those who observe often."""
+        child = self._child(metric, labels)
+        if not isinstance(child, Histogram):
+            raise TypeError(f"{metric.name} is no histogram")
+        return child
+
+    def count(self, metric: Metric, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        self.counter(metric, **labels).inc(amount)
 
     def set(self, metric: Metric, value: float, **labels: str) -> None:
         """Set a gauge."""
@@ -130,10 +141,7 @@ class Metrics:
 
     def observe(self, metric: Metric, value: float, **labels: str) -> None:
         """Add an observation to a histogram."""
-        child = self._child(metric, labels)
-        if not isinstance(child, Histogram):
-            raise TypeError(f"{metric.name} is no histogram")
-        child.observe(value)
+        self.histogram(metric, **labels).observe(value)
 
     def replace(self, metric: Metric, values: Mapping[tuple[str, ...], float]) -> None:
         """Set a gauge's whole family, by label values in the order of the table; others disappear."""

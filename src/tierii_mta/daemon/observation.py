@@ -5,6 +5,7 @@ the queue in the commit they describe.
 """
 
 import logging
+from functools import cache
 
 import structlog
 
@@ -24,10 +25,29 @@ from tierii_mta.daemon.metrics import (
 )
 from tierii_mta.errors import Unavailable
 from tierii_mta.queue.crashes import FAULT
-from tierii_mta.queue.delivery import Attempt, Deferred, Delivery, Failed, FailureReason, Outcome, Returned, Stage
+from tierii_mta.queue.delivery import (
+    Attempt,
+    Deferred,
+    Delivered,
+    Delivery,
+    Failed,
+    FailureReason,
+    InDoubt,
+    Outcome,
+    Returned,
+    Stage,
+)
 from tierii_mta.queue.hand import Ending
 from tierii_mta.queue.reserve import NoRoom, Reserve
 
+_NAMES = {
+    Delivered: "delivered",
+    Deferred: "deferred",
+    Failed: "failed",
+    InDoubt: "indoubt",
+    Returned: "returned",
+    type(None): "lost",
+}
 _RATE_WINDOW_S = 10
 _OURS = frozenset({FailureReason.ERROR, FailureReason.RENDER})
 _ROOM_EVERY_S = 5.0
@@ -38,23 +58,28 @@ class Observer:
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics, self._clock = metrics, clock
-        self._log = structlog.get_logger()
+        self._log = structlog.get_logger().bind()  # else each line would put a logger together first
         self._threshold = logging.getLogger(__name__)
+        self._deliveries = cache(
+            lambda name, priority: metrics.counter(DELIVERIES, outcome=name, priority=priority.name.lower())
+        )
+        self._reply_classes = cache(
+            lambda name, provider: metrics.counter(REPLY_CLASSES, **{"class": name, "provider": provider})
+        )
+        self._attempt_seconds = cache(lambda name: metrics.histogram(ATTEMPT_SECONDS, outcome=name))
         self._finished: dict[int, int] = {}  # second → endings, of the last few seconds
 
     def ended(self, ending: Ending) -> None:
         """Count an ending and write its line."""
         outcome = ending.outcome
-        name = type(outcome).__name__.lower() if outcome is not None else "lost"
-        self._metrics.count(DELIVERIES, outcome=name, priority=ending.delivery.priority.name.lower())
+        name = _NAMES[type(outcome)]
+        self._deliveries(name, ending.delivery.priority).inc()
         if outcome is None or isinstance(outcome, Returned):
             return
         self._tick()
         attempt = outcome.attempt
-        self._metrics.count(
-            REPLY_CLASSES, 1, **{"class": attempt.reply_class or "accepted", "provider": attempt.provider}
-        )
-        self._metrics.observe(ATTEMPT_SECONDS, attempt.elapsed.total_seconds(), outcome=name)
+        self._reply_classes(attempt.reply_class or "accepted", attempt.provider).inc()
+        self._attempt_seconds(name).observe(attempt.elapsed.total_seconds())
         if isinstance(outcome, Deferred) and outcome.is_blocked:
             self._metrics.count(SUSPENSIONS, provider=attempt.provider)
         if ending.settle is not None and ending.settle.suppression is not None:
@@ -115,7 +140,7 @@ class Observer:
 
     def _write(self, name: str, delivery: Delivery, outcome: Outcome, attempt: Attempt) -> None:
         """The canonical line: all that is known of the attempt, once."""
-        if not self._threshold.isEnabledFor(logging.INFO):  # asked of structlog, it would put a logger together first
+        if not self._threshold.isEnabledFor(logging.INFO):
             return
         self._log.info(
             "attempt." + name,

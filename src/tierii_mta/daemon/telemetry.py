@@ -4,10 +4,13 @@ Owns what every log line passes through, ours and that of the libraries; not wha
 the standard library's root logger: once a process, at its start.
 """
 
+import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -41,24 +44,25 @@ def configure_logging(
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _Constant({"process": process} if process else {}),
         structlog.processors.format_exc_info,
         _Privacy(shows_recipients=shows_recipients),
     ]
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    rendering = _rendering(format, stream)
+    lines = _Lines(stream)
+    structlog.configure(  # past the standard library: its records and handlers cost more than all else about a line
+        processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(format, stream)],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
     root = logging.getLogger()
@@ -79,12 +83,37 @@ def mask_recipients(text: str) -> str:
 
 
 def _rendering(format: str, stream: TextIO) -> list[Processor]:
-    if format == "json":  # json.dumps escapes all but printable ASCII, so no log line can be forged or move a cursor
-        return [structlog.processors.EventRenamer("event"), structlog.processors.JSONRenderer(ensure_ascii=True)]
+    if format == "json":
+        return [_render_json]
     return [
         _escape_control_characters,
         structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback),
     ]
+
+
+_ENCODER = json.JSONEncoder()  # escapes all but printable ASCII, so no log line can be forged or move a cursor
+
+
+def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    return _ENCODER.encode(event)
+
+
+class _Lines:
+    """Where structlog's finished lines go."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._lock = stream, threading.Lock()
+
+    def write(self, line: str) -> None:
+        """Write one line at once; like the standard library's handlers, a log nobody can write stops no work."""
+        with self._lock:
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except (OSError, ValueError):  # a full disk, a closed pipe: there is nowhere to say so
+                return
+
+    debug = info = warning = error = critical = exception = write
 
 
 class _Constant:
@@ -103,23 +132,25 @@ class _Privacy:
 
     def __init__(self, *, shows_recipients: bool) -> None:
         self._shows_recipients = shows_recipients
+        self._is_secret = lru_cache(1024)(lambda key: _SECRET.search(key) is not None)  # keys are few
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         return {key: self._clean(key, value) for key, value in event.items()}
 
     def _clean(self, key: str, value: Any) -> Any:
-        if key in ("_record", "_from_structlog"):
+        if value is None or key in ("_record", "_from_structlog"):
             return value
-        if _SECRET.search(key) and value is not None:
+        if self._is_secret(key):
             return _MASK
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             return value if self._shows_recipients or key == "message_id" else mask_recipients(value)
+        if kind is int or kind is float or kind is bool:
+            return value
         if isinstance(value, Mapping):
             return {str(name): self._clean(str(name), one) for name, one in value.items()}
         if isinstance(value, (list, tuple, set, frozenset)):
             return [self._clean("", one) for one in value]
-        if value is None or isinstance(value, (bool, int, float)):
-            return value
         return self._clean(key, str(value))
 
 
