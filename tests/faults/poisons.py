@@ -18,7 +18,6 @@ from tierii_mta.outbound.attempt import DeliveryAttempt
 from tierii_mta.outbound.route_book import RouteBook
 from tierii_mta.outbound.session import Session
 from tierii_mta.outbound.transports.direct_mx import DirectMx
-from tierii_mta.queue.crashes import Unsent
 from tierii_mta.queue.settlement import Settlement
 from tierii_mta.storage import upkeep
 
@@ -70,7 +69,7 @@ def _let_out() -> None:
     async def wrapped(*args: Any) -> Any:
         try:
             return await deliver(*args)
-        except (KeyError, Unsent) as fault:
+        except KeyError as fault:
             raise Escaped from fault
 
     DirectMx.deliver = wrapped  # type: ignore[method-assign, assignment]

@@ -206,19 +206,9 @@ def test_the_third_fault_of_ours_sets_the_delivery_aside(state: State) -> None:
     assert [(event.type, event.data["reason"]) for event in done.events] == [(EventType.FAILED, "error")]
 
 
-def test_a_fault_before_anything_was_sent_leaves_no_doubt() -> None:
-    outcome, done = crash(from_state=State.ACTIVE, count=1, is_unsent=True)
-    assert isinstance(outcome, Deferred)
-    assert (done.to_state, done.is_in_doubt, done.is_crash) == (State.RETRY, False, True)
-    assert [event.type for event in done.events] == [EventType.DEFERRED]
-
-
-def crash(*, from_state: State, count: int, is_unsent: bool | None = None) -> tuple[Outcome, Settle]:
+def crash(*, from_state: State, count: int) -> tuple[Outcome, Settle]:
     crashes = Crashes(count=count, certain=count)
-    is_unsent = from_state is State.QUEUED if is_unsent is None else is_unsent
-    return SETTLEMENT.settle_crash(
-        delivery(), KeyError("x"), crashes, from_state=from_state, is_unsent=is_unsent, moment=moment()
-    )
+    return SETTLEMENT.settle_crash(delivery(), KeyError("x"), crashes, from_state=from_state, moment=moment())
 
 
 @pytest.mark.parametrize(("strikes", "minutes"), [(0, 30), (1, 60), (2, 120), (3, 240), (4, 240), (1000, 240)])

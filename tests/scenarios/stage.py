@@ -146,9 +146,7 @@ class Stage:
             assert done.code == code, f"{arguments}: exit {done.code}\n{done.out}\n{done.err}\n{self.daemon_log()}"
         return done
 
-    async def start_daemon(
-        self, program: Sequence[str] = PROGRAM, environ: Mapping[str, str] | None = None
-    ) -> None:
+    async def start_daemon(self, program: Sequence[str] = PROGRAM, environ: Mapping[str, str] | None = None) -> None:
         """Start `serve` and wait until it answers; a control of a test names a sabotaged program instead of ours."""
         log = (self.folder / "daemon.log").open("ab")
         self.daemon = await asyncio.create_subprocess_exec(

@@ -48,14 +48,6 @@ class Crashes:
         return self.count >= _CONVICTED and self.certain >= _CERTAIN
 
 
-class Unsent(Exception):
-    """Wraps a fault of ours that came before anything of the mail was sent: an active delivery is not in doubt."""
-
-    def __init__(self, fault: Exception) -> None:
-        super().__init__(str(fault))
-        self.fault = fault
-
-
 class Freed(NamedTuple):
     """How many rows of dead owners were found in each state, and how many of these were set aside."""
 

@@ -22,7 +22,7 @@ from tierii_mta.clock import Clock, later
 from tierii_mta.errors import TieriiError, Unavailable
 from tierii_mta.queue.alarm import Alarm
 from tierii_mta.queue.committer import Committer
-from tierii_mta.queue.crashes import Crashes, FaultLog, Unsent
+from tierii_mta.queue.crashes import Crashes, FaultLog
 from tierii_mta.queue.delivery import (
     Delivery,
     DeliveryId,
@@ -67,8 +67,7 @@ class Deliver(Protocol):
         `InDoubt` are only legal after it. Without `activate` the outcome is `Deferred`, `Failed` or `Returned`.
 
         Cancelled only before `activate()` was called (drain: the delivery goes back to pending), or at a hard stop,
-        which counts as a crash. Any other exception is a fault of ours: logged, counted, and retried later; raised
-        as `Unsent`, it leaves no doubt.
+        which counts as a crash. Any other exception is a fault of ours: logged, counted, and retried later.
         """
 
 
@@ -230,13 +229,9 @@ class Hand:
                 return outcome, self._settlement.settle(delivery, outcome, from_state=state, moment=self.moment())
             except Exception as fault:  # an outcome that is not legal here, or that cannot be written
                 outcome = fault
-        is_unsent = state is State.QUEUED or isinstance(outcome, Unsent)
-        cause = outcome.fault if isinstance(outcome, Unsent) else outcome
-        self.faults.tell(f"the attempt of delivery {delivery.id} broke off while {state}", cause)
+        self.faults.tell(f"the attempt of delivery {delivery.id} broke off while {state}", outcome)
         crashes = (await self._earlier(delivery)).more(is_certain=True)
-        return self._settlement.settle_crash(
-            delivery, cause, crashes, from_state=state, is_unsent=is_unsent, moment=self.moment()
-        )
+        return self._settlement.settle_crash(delivery, outcome, crashes, from_state=state, moment=self.moment())
 
     async def _earlier(self, delivery: Delivery) -> Crashes:
         try:

@@ -96,24 +96,16 @@ class Settlement:
         return settle
 
     def settle_crash(
-        self,
-        delivery: Delivery,
-        fault: BaseException,
-        crashes: Crashes,
-        *,
-        from_state: State,
-        is_unsent: bool,
-        moment: Moment,
+        self, delivery: Delivery, fault: BaseException, crashes: Crashes, *, from_state: State, moment: Moment
     ) -> tuple[Outcome, Settle]:
         """Return what ends an attempt that broke off through a fault of ours: tried again, whatever its class, until
         `crashes` (this one counted) convict it.
 
-        Unless it is known that nothing was sent (`is_unsent`), nobody knows whether the final dot was written, so it
-        is in doubt as after a crash.
+        Of an active one nobody knows whether the final dot was written, so it is in doubt as after a crash.
         """
         writer = _Writer(self, delivery, from_state, moment)
         attempt = Attempt(
-            stage=Stage.ROUTE if is_unsent else Stage.BODY,
+            stage=Stage.BODY if from_state is State.ACTIVE else Stage.ROUTE,
             reply=Reply.of(451, f"internal error, see the log: {type(fault).__name__}", "4.3.0"),
             reply_class=FAULT,
             is_local=True,
@@ -122,8 +114,8 @@ class Settlement:
         if crashes.is_convicted:
             outcome = Failed(attempt=attempt, reason=FailureReason.ERROR)
             settle = writer.failed(attempt, FailureReason.ERROR, suppress=False)
-            return outcome, replace(settle, is_in_doubt=not is_unsent)
-        if not is_unsent:
+            return outcome, replace(settle, is_in_doubt=from_state is State.ACTIVE)
+        if from_state is State.ACTIVE:
             outcome = InDoubt(attempt=attempt)
             settle = writer.in_doubt(attempt, cause="crash", action=InDoubtAction.RESEND)
         else:
