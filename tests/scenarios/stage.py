@@ -148,6 +148,7 @@ class Stage:
 
     async def start_daemon(self, program: Sequence[str] = PROGRAM, environ: Mapping[str, str] | None = None) -> None:
         """Start `serve` and wait until it answers; a control of a test names a sabotaged program instead of ours."""
+        await self._web_is_silent()
         log = (self.folder / "daemon.log").open("ab")
         self.daemon = await asyncio.create_subprocess_exec(
             *program,
@@ -174,6 +175,14 @@ class Stage:
                 return (await client.get(f"{self.base_url}/healthz")).status_code == 200
         except httpx.TransportError:
             return False
+
+    async def _web_is_silent(self) -> None:
+        """Wait for the end of the web child of a killed daemon, whose answers would be taken for the next one's."""
+        for _ in range(300):
+            if not await self._web_answers():
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"the web child of the last daemon does not end\n{self.daemon_log()}")
 
     async def stop_daemon(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End the daemon and return its exit code."""
