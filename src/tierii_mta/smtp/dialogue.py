@@ -1,0 +1,139 @@
+"""What a server session says to its owner, and the rules it keeps by itself.
+
+Owns the values that pass between smtp.server and whoever runs it: what a listener offers and bounds (`Rules`), what may
+come next (`State`), what a client asks (the events), and how a reply is written.  Pure.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tierii_mta.mail.reply import Reply
+from tierii_mta.smtp.authentication import MECHANISMS
+from tierii_mta.smtp.data_reader import Faults
+from tierii_mta.smtp.requests import Mail, Recipient
+
+_UNPRINTABLE = re.compile(r"[^ -~]")
+_REPLY_CHARACTERS = 500  # of a line; RFC 5321 §4.5.3.1.5 allows 512 octets with code and line end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What one listener offers, and how much it bears."""
+
+    name: str  # ours, in the greeting and the reply to EHLO
+    software: str = "ESMTP"  # behind the name in the greeting
+    message_octets: int = 26_214_400
+    recipients: int = 1000  # of a message
+    messages: int = 100  # of a session
+    errors: int = 20  # refused commands before the session is closed
+    idle_commands: int = 100  # NOOP, RSET, VRFY, HELP: those beyond count as errors
+    command_octets: int = 2048
+    auth_octets: int = 12_288  # RFC 4954 §4
+    has_tls: bool = False  # STARTTLS is offered while the session is in plaintext
+    has_auth: bool = False
+    auth_needs_tls: bool = True
+    needs_auth: bool = False  # before MAIL
+    has_dsn: bool = False
+    takes_bare_lf: bool = False  # as the end of a command; never of a message
+
+    def may_authenticate(self, *, is_secure: bool) -> bool:
+        """Whether AUTH may come now."""
+        return self.has_auth and (is_secure or not self.auth_needs_tls)
+
+    def offers(self, *, is_secure: bool) -> list[str]:
+        """Return the keywords in the reply to EHLO."""
+        limits = f"LIMITS RCPTMAX={self.recipients} MAILMAX={self.messages}"
+        offers = ["PIPELINING", f"SIZE {self.message_octets}", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", limits]
+        if self.has_dsn:
+            offers.append("DSN")
+        if self.has_tls and not is_secure:
+            offers.append("STARTTLS")
+        if self.may_authenticate(is_secure=is_secure):
+            offers.append("AUTH " + " ".join(MECHANISMS))
+        return offers
+
+
+class State(StrEnum):
+    """What may come next."""
+
+    CONNECTED = "connected"  # nothing: the greeting is still owed
+    GREETED = "greeted"
+    READY = "ready"  # introduced, no transaction
+    MAIL = "mail"  # a reverse-path, no recipient yet
+    RCPT = "rcpt"
+    AUTH = "auth"  # the next line belongs to an AUTH exchange
+    DATA = "data"  # the message
+    TLS = "tls"  # nothing, until tls_started
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduced:
+    """EHLO or HELO; the session has answered it. An open transaction is over."""
+
+    name: str
+    is_extended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TlsAgreed:
+    """The reply to STARTTLS is in the output: start TLS once it is written, then call `tls_started`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """AUTH, to be answered: 235 and the session is authenticated."""
+
+    mechanism: str
+    name: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(mechanism={self.mechanism!r}, name={self.name!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class DataAsked:
+    """DATA, to be answered: 354 and the message follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some octets of the message."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEnded:
+    """The end of the message, to be answered; the transaction is over."""
+
+    size: int
+    faults: Faults
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The transaction is over without a message: RSET, or a new EHLO."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """The session says nothing more: close the connection once the output is written."""
+
+    why: str
+
+
+Event = Introduced | TlsAgreed | Credentials | Mail | Recipient | DataAsked | Piece | MessageEnded | Abandoned | Closing
+ASKING = (Credentials, Mail, Recipient, DataAsked, MessageEnded)
+"""Events the session waits on: `Server.answer` goes on."""
+
+
+def written(reply: Reply, *, has_codes: bool = True) -> bytes:
+    """Return a reply as it goes over the wire: printable ASCII, the enhanced code in front of each line (RFC 2034)."""
+    code = f"{reply.enhanced} " if has_codes and reply.enhanced is not None else ""
+    texts = [_UNPRINTABLE.sub("?", line)[:_REPLY_CHARACTERS] for line in reply.lines] or [""]
+    lines = [f"{reply.code}-{code}{text}\r\n" for text in texts[:-1]]
+    lines.append(f"{reply.code} {code}{texts[-1]}".rstrip() + "\r\n")
+    return "".join(lines).encode("ascii")

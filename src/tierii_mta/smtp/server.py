@@ -1,0 +1,120 @@
+"""The server's side of an SMTP dialogue, fed with bytes.
+
+Owns where lines and messages begin and end in what a client sends, and that nothing is read ahead of an answer; not
+what the lines mean (smtp.conversation), nor the socket, its deadlines and TLS (inbound.listener).  RFC 5321 §2.3.8 and
+§4.5.2, RFC 2920 (PIPELINING).  Pure.
+
+    receive(bytes) → `next_event()` until None → `answer(reply)` to those in `dialogue.ASKING` → `take_output()`
+
+What is buffered waits while an answer is owed, so that commands sent ahead are taken one by one.
+"""
+
+from tierii_mta.mail.reply import Reply
+from tierii_mta.smtp.conversation import Conversation
+from tierii_mta.smtp.data_reader import DataReader
+from tierii_mta.smtp.dialogue import DataAsked, Event, MessageEnded, Piece, Rules, State
+from tierii_mta.smtp.line_buffer import OVERLONG, LineBuffer
+
+
+class Server:
+    """One connection's dialogue; `conversation` holds what is known of the client."""
+
+    __slots__ = ("_input", "_reader", "conversation")
+
+    def __init__(self, rules: Rules) -> None:
+        self.conversation = Conversation(rules)
+        self._input = LineBuffer()
+        self._reader: DataReader | None = None
+
+    @property
+    def state(self) -> State:
+        """What may come next."""
+        return self.conversation.state
+
+    @property
+    def waiting(self) -> int:
+        """How many octets wait: the owner stops reading above a bound of its own."""
+        return len(self._input)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer is owed."""
+        return self.conversation.asked is not None
+
+    def greet(self) -> None:
+        """Say the greeting. What the client said before it ends the session."""
+        if len(self._input):
+            self.close(Reply.of(554, "the client talked before the greeting", "5.5.0"))
+        else:
+            self.conversation.greet()
+
+    def receive(self, octets: bytes) -> None:
+        """Take bytes from the client; `next_event` looks at them."""
+        if self.state is not State.CLOSED:
+            self._input.add(octets)
+
+    def take_output(self) -> bytes:
+        """Return what is to be written now, once."""
+        output, self.conversation.output = b"".join(self.conversation.output), []
+        return output
+
+    def next_event(self) -> Event | None:
+        """Return what the client wants next; None until more bytes or an answer come."""
+        while not self.conversation.events:
+            if self.is_asking or self.state in (State.CONNECTED, State.TLS, State.CLOSED):
+                return None
+            if not (self._read_message() if self.state is State.DATA else self._read_line()):
+                return None
+        return self.conversation.take_event()
+
+    def answer(self, reply: Reply) -> None:
+        """Answer the latest event that asks; a 421 also ends the session."""
+        if self.conversation.asked is DataAsked and reply.is_positive and len(self._input):
+            self.close(Reply.of(554, "the client did not wait for the reply", "5.5.0"))
+            return
+        self.conversation.answer(reply)
+        if self.state is State.DATA:
+            self._reader = DataReader()
+
+    def close(self, reply: Reply) -> None:
+        """End the session from our side, with a reply that says why."""
+        if self.state is not State.CLOSED:
+            self.conversation.end(reply)
+            self._input, self._reader = LineBuffer(), None
+
+    def count_error(self, count: int = 1) -> None:
+        """Count errors that only the owner sees; too many end the session."""
+        self.conversation.count_error(count)
+
+    def tls_started(self) -> None:
+        """Begin anew inside TLS."""
+        self._input = LineBuffer()
+        self.conversation.tls_started()
+
+    def _read_line(self) -> bool:
+        """Take one line and follow it; False: there is none yet."""
+        conversation, rules = self.conversation, self.conversation.rules
+        line = self._input.take_line(rules.auth_octets if self.state is State.AUTH else rules.command_octets)
+        if line is None:
+            return False
+        if line == OVERLONG:
+            conversation.overlong()
+        elif not line.endswith(b"\r\n") and not rules.takes_bare_lf:
+            conversation.refuse(Reply.of(500, "a line ends in CR LF", "5.5.2"))
+        else:
+            conversation.follow(line.removesuffix(b"\n").removesuffix(b"\r"), is_last=not len(self._input))
+        return True
+
+    def _read_message(self) -> bool:
+        """Hand on what there is of the message; False: nothing."""
+        if not len(self._input) or self._reader is None:
+            return False
+        reader, conversation = self._reader, self.conversation
+        piece, rest = reader.feed(self._input.take_all())
+        if piece:
+            conversation.events.append(Piece(piece))
+        if reader.is_over:
+            self._input.add(rest)
+            conversation.events.append(MessageEnded(size=reader.size, faults=reader.faults))
+            self._reader, conversation.state = None, State.READY
+        return bool(conversation.events)
