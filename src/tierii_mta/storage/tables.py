@@ -117,6 +117,11 @@ message = Table(
     Column("message_id", Text, nullable=False),
     Column("is_marketing", Boolean, nullable=False),
     Column("accepted_at", BigInteger, nullable=False),
+    Column("ret", SmallInteger),  # what a report is to hold; None: not said
+    Column("envid", Text),  # in xtext, as it came
+    Column("is_smtputf8", Boolean, nullable=False, server_default=text("FALSE")),
+    Column("label", Text),  # X-Tierii-Campaign
+    Column("tag", Text),  # X-Tierii-Tag
 )
 
 body_part = Table(
@@ -160,6 +165,8 @@ delivery = Table(
     Column("was_blocked", Boolean, nullable=False),
     Column("body_hash", Text),
     Column("last_reply", Text),
+    Column("notify", SmallInteger, nullable=False, server_default=text("0")),  # bits; 0: not said
+    Column("orcpt", Text),  # `type;xtext`, as it came
 )
 
 crash = Table(
@@ -209,4 +216,100 @@ suppression = Table(
     Column("evidence", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("password", Text, nullable=False),  # argon2id, encoded with its parameters
+    Column("role", Text, nullable=False),
+    Column("senders", Text, nullable=False),  # JSON: addresses, and domains as "@example.com"
+    Column("max_priority", SmallInteger, nullable=False),
+    Column("return_path", Text, nullable=False),  # "keep" or "verp"
+    Column("messages_per_day", BigInteger),
+    Column("recipients_per_day", BigInteger),
+    Column("newcomers_per_day", BigInteger),
+    Column("is_enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),  # days since 1970, UTC
+    Column("messages", BigInteger, nullable=False),
+    Column("recipients", BigInteger, nullable=False),
+    Column("newcomers", BigInteger, nullable=False),
+)
+
+acquaintance = Table(
+    "acquaintance",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("recipient_key", LargeBinary, primary_key=True),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("delivery", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("owed_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
+)
+
+transcript = Table(
+    "transcript",
+    metadata,
+    Column("delivery", BigInteger, primary_key=True, autoincrement=False),
+    Column("attempt", SmallInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("lines", Text, nullable=False),
+)
+
+suspension = Table(
+    "suspension",
+    metadata,
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("value", Text, primary_key=True),
+    Column("until", BigInteger),  # None: until the operator says so
+    Column("reason", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("received_at", BigInteger, nullable=False),
+    Column("remote", Text, nullable=False),
+    Column("helo", Text, nullable=False),
+    Column("tls", Text),
+    Column("reverse_path", Text, nullable=False),
+    Column("message_id", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("verdict", Text, nullable=False),  # JSON
+    Column("session", Text, nullable=False),  # JSON: the facts of the session
+)
+
+inbox_recipient = Table(
+    "inbox_recipient",
+    metadata,
+    Column("message", BigInteger, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("mailbox", Text),  # `domain/local part` of the settings, None: a token's
+    Column("token", Text),  # the kind of signed address it was sent to
+)
+
+inbox_part = Table(
+    "inbox_part",
+    metadata,
+    Column("message", BigInteger, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )

@@ -8,11 +8,13 @@ generated from here (daemon.settings.describe).  Names are a contract: add freel
 import socket
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from tierii_mta.daemon.settings.front_door import SmtpSettings, TlsSettings
+from tierii_mta.daemon.settings.section import Section, key, required
 from tierii_mta.daemon.settings.values import (
     Count,
     Domain,
@@ -33,23 +35,6 @@ from tierii_mta.daemon.settings.values import (
 
 MIN_SECRET_CHARACTERS = 16
 DIRECT_MX = "direct-mx"
-
-
-def key(default: Any, text: str, *, example: str | None = None, later: bool = False) -> Any:
-    """Declare a key: default, meaning, example for the sample file; `later`: the part that obeys it is yet to come."""
-    extra: dict[str, Any] = {"example": example, "later": later}
-    return Field(default=default, description=text, json_schema_extra=extra)
-
-
-def required(text: str) -> Any:
-    """Declare a key that must be given wherever its section stands."""
-    return Field(description=text)
-
-
-class Section(BaseModel):
-    """A group of keys: unknown ones are errors, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
 
 class DnsSettings(Section):
@@ -85,33 +70,6 @@ class DomainSettings(Section):
     )
 
 
-class InboundSettings(Section):
-    listen: tuple[Listen, ...] = key((Endpoint("0.0.0.0", 25),), "where other servers hand in mail", later=True)  # noqa: S104
-
-
-class SubmissionSettings(Section):
-    listen: tuple[Listen, ...] = key((Endpoint("0.0.0.0", 587),), "submission with STARTTLS", later=True)  # noqa: S104
-    tls_listen: tuple[Listen, ...] = key((Endpoint("0.0.0.0", 465),), "submission over TLS", later=True)  # noqa: S104
-
-
-class LimitSettings(Section):
-    message_size: Size = key(25_000_000, "largest message taken in", example="message_size: 25MB", later=True)
-    recipients: Count = key(1000, "recipients of one message", later=True)
-    connections: Count = key(10_000, "open sessions in all", later=True)
-    connections_per_ip: Count = key(50, "open sessions of one address", later=True)
-
-
-class SmtpSettings(Section):
-    inbound: InboundSettings = key(InboundSettings(), "port 25")
-    submission: SubmissionSettings = key(SubmissionSettings(), "ports 587 and 465")
-    limits: LimitSettings = key(LimitSettings(), "bounds of what is taken in")
-
-
-class TlsSettings(Section):
-    certificate: File = required("certificate chain, PEM")
-    key: File = required("private key, PEM")
-
-
 class SourceSettings(Section):
     name: str = required("name of the source, for shaping and `why`")
     address: IpAddress | None = key(None, "IPv4 address to send from; null = the kernel's choice")
@@ -127,9 +85,7 @@ class RetrySettings(Section):
         "wait after attempt 1, 2, ...; the last one repeats",
     )
     lifetime: Wait = key(timedelta(days=5), "from acceptance; past it the delivery has expired")
-    delay_warning: Duration = key(
-        timedelta(hours=4), "when the sender of submitted mail learns that it is late", later=True
-    )
+    delay_warning: Duration = key(timedelta(hours=4), "when the sender of submitted mail learns that it is late")
 
 
 class InDoubtSettings(Section):
@@ -291,7 +247,9 @@ domains:
     )
     smtp: SmtpSettings = key(SmtpSettings(), "mail we take in")
     tls: TlsSettings | None = key(
-        None, "our certificate for STARTTLS", example="tls: {certificate: cert.pem, key: key.pem}", later=True
+        None,
+        "our certificate; without it submission needs loopback",
+        example="tls: {certificate: cert.pem, key: key.pem}",
     )
     outbound: OutboundSettings = key(OutboundSettings(), "mail we send")
     transports: Mapping[str, TransportSettings] = key(
