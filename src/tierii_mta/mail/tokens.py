@@ -1,17 +1,18 @@
 """Signed tokens: what links, return paths and Message-IDs carry so that the way back can be believed.
 
-Owns the one codec and the payloads of unsubscribe links and return paths; not what a token permits (its reader does)
-nor the URLs around it.  A key per purpose and form is derived from the installation's secret with HKDF (RFC 5869), so
-a token for one purpose never opens as another.  Nothing is hidden in a token: it is authentic, not secret, and holds
-no address.  Pure.
+Owns the one codec and the payloads of unsubscribe links and signed addresses; not what a token permits (its reader
+does) nor the URLs around it.  A key per purpose and form is derived from the installation's secret with HKDF
+(RFC 5869), so a token for one purpose never opens as another.  Nothing is hidden in a token: it is authentic, not
+secret, and holds no address.  Pure.
 """
 
 import base64
 import binascii
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -41,6 +42,10 @@ class Purpose(StrEnum):
     BOUNCE = "bounce"  # the return path (VERP)
     REPLY = "reply"
     MESSAGE_ID = "message-id"
+
+
+_MARK_OF: Mapping[Purpose, str] = MappingProxyType({Purpose.BOUNCE: "b", Purpose.REPLY: "r", Purpose.UNSUBSCRIBE: "u"})
+_PURPOSE_OF: Mapping[str, Purpose] = MappingProxyType({mark: purpose for purpose, mark in _MARK_OF.items()})
 
 
 class TokenCodec:
@@ -141,13 +146,49 @@ def open_unsubscribe(codec: TokenCodec, token: str) -> Unsubscribe | None:
     return Unsubscribe(PersonKey(key), rest[size:].decode(), int.from_bytes(rest[:size], "big") if size else None)
 
 
-def return_path(codec: TokenCodec, delivery: int, recipient: Address, domain: str) -> Address:
-    """Return the VERP of one delivery, `b+<token>@domain`, bound to its recipient; at most 43 octets of local part.
+@dataclass(frozen=True, slots=True)
+class SignedAddress:
+    """What an address of ours says that only we can have made: what for, and because of which mail."""
 
-    `domain` is in A-labels, as `mail.address.parse_domain` returns it.
+    purpose: Purpose
+    delivery: int
+
+
+def signed_address(codec: TokenCodec, purpose: Purpose, delivery: int, recipient: Address, domain: str) -> Address:
+    """Return the address `x+<token>@domain` of one delivery, bound to its recipient; at most 43 octets of local part.
+
+    x tells bounce, reply and unsubscribe apart; there is none for other purposes (KeyError).  `domain` is in A-labels,
+    as `mail.address.parse_domain` returns it.
     """
     payload = _pack_delivery(delivery) + codec.person_key(recipient)[:_BOUND_OCTETS]
-    return Address(f"b+{codec.seal_local(Purpose.BOUNCE, payload)}", domain)
+    return Address(f"{_MARK_OF[purpose]}+{codec.seal_local(purpose, payload)}", domain)
+
+
+def is_signed_form(local: str) -> bool:
+    """Whether a local part is written as those of signed addresses are, whoever made it."""
+    return local[:1].lower() in _PURPOSE_OF and local[1:2] == "+"
+
+
+def open_signed_address(codec: TokenCodec, address: Address, recipient: Address | None = None) -> SignedAddress | None:
+    """Return what the address says, or None if it is no signed address of ours.
+
+    With `recipient`, also None unless it was made for that person.
+    """
+    mark, _, token = address.local.partition("+")
+    purpose = _PURPOSE_OF.get(mark.lower())
+    payload = codec.open_local(purpose, token) if purpose is not None else None
+    if purpose is None or payload is None or len(payload) <= _BOUND_OCTETS:
+        return None
+    if recipient is not None and not hmac.compare_digest(
+        codec.person_key(recipient)[:_BOUND_OCTETS], payload[-_BOUND_OCTETS:]
+    ):
+        return None
+    return SignedAddress(purpose, int.from_bytes(payload[:-_BOUND_OCTETS], "big"))
+
+
+def return_path(codec: TokenCodec, delivery: int, recipient: Address, domain: str) -> Address:
+    """Return the VERP of one delivery: its signed address for bounces."""
+    return signed_address(codec, Purpose.BOUNCE, delivery, recipient, domain)
 
 
 def open_return_path(codec: TokenCodec, address: Address, recipient: Address | None = None) -> int | None:
@@ -155,15 +196,8 @@ def open_return_path(codec: TokenCodec, address: Address, recipient: Address | N
 
     With `recipient`, also None unless the return path was made for that person.
     """
-    mark, _, token = address.local.partition("+")
-    payload = codec.open_local(Purpose.BOUNCE, token) if mark.lower() == "b" else None
-    if payload is None or len(payload) <= _BOUND_OCTETS:
-        return None
-    if recipient is not None and not hmac.compare_digest(
-        codec.person_key(recipient)[:_BOUND_OCTETS], payload[-_BOUND_OCTETS:]
-    ):
-        return None
-    return int.from_bytes(payload[:-_BOUND_OCTETS], "big")
+    found = open_signed_address(codec, address, recipient)
+    return found.delivery if found is not None and found.purpose is Purpose.BOUNCE else None
 
 
 def _pack_delivery(delivery: int) -> bytes:
