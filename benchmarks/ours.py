@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -28,6 +29,7 @@ from tierii_mta.storage.codes import STATE
 _PROGRAM = [sys.executable, "-m", "tierii_mta.cli.main"]
 _PARAGRAPH = "<p>Dear {{ first_name }}, spring is here and so are {{ discount }} percent off for {{ company }}.</p>\n"
 _PATIENCE_S = 120
+_NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Done:
@@ -43,7 +45,16 @@ class Ours:
     name = "tierii-mta"
     signs = True
 
-    def __init__(self, testbed: Testbed, name: str = "ours", *, database: str = "sqlite") -> None:
+    def __init__(
+        self,
+        testbed: Testbed,
+        name: str = "ours",
+        *,
+        database: str = "sqlite",
+        roles: str = "outbound,web",
+        settings: Mapping[str, Any] = _NO_SETTINGS,
+    ) -> None:
+        """`settings` are laid over those of a campaign's run, key by key at the top."""
         self.folder = testbed.folder / name
         self.data = self.folder / "data"
         self.data.mkdir(parents=True)
@@ -53,7 +64,8 @@ class Ours:
         self._log = (self.folder / "daemon.log").open("ab")
         self._enqueue_cpu_s = 0.0
         self.enqueued: dict[str, Done] = {}
-        self._write_settings(database)
+        self._roles = roles
+        self._write_settings(database, settings)
 
     # -- System
 
@@ -92,7 +104,7 @@ class Ours:
         """Start `serve`; return the seconds until it answers /healthz."""
         started = time.monotonic()
         self._daemon = subprocess.Popen(
-            [*_PROGRAM, "--config", str(self.config), "serve"],
+            [*_PROGRAM, "--config", str(self.config), "serve", "--role", self._roles],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -198,7 +210,7 @@ class Ours:
         finally:
             database.close()
 
-    def _write_settings(self, database: str) -> None:
+    def _write_settings(self, database: str, others: Mapping[str, Any]) -> None:
         (self.folder / "mail.html.j2").write_text("<html><body>\n" + _PARAGRAPH * 32 + "</body></html>\n")
         (self.folder / "mail.txt.j2").write_text("Dear {{ first_name }}, spring is here.\n")
         shaping = {"default": {"connections": self._testbed.connections, "rate": None, "connection_rate": None}}
@@ -211,5 +223,6 @@ class Ours:
             "domains": {SENDER_DOMAIN: {"dkim": [{"selector": SELECTOR, "key": str(self._testbed.key)}]}},
             "outbound": {"port": self._testbed.sink, "allow_loopback": True, "shaping": "shaping.yaml"},
             "web": {"listen": f"127.0.0.1:{self._web}"},
+            **others,
         }
         self.config.write_text(yaml.safe_dump(settings))

@@ -1,4 +1,4 @@
-"""A private Postfix that relays all it takes to the sink, plain or signing through a milter: the peers of our way out.
+"""A private Postfix that relays all it takes to the sink, plain or signing through a milter, or keeps it: our peer.
 
 Owns its configuration, start and stop in a folder of its own; the system's Postfix is never touched.
 
@@ -9,6 +9,10 @@ than one message; smtpd, cleanup and smtp may run in as many processes, and stay
 All recipients have one next hop, which suits its connection cache.  If a milter fails, the message is refused
 (`milter_default_action = tempfail`), so nothing can slip through unsigned.  Neither rendering nor personal content is
 asked of it.
+
+A Postfix that only takes mail in (benchmarks.intake) puts every message on hold: it is received, queued and synced like
+any other, and neither its queue manager nor a delivery agent touches it.  That is less work than with a transport that
+discards, or one that is deferred.
 """
 
 import os
@@ -17,11 +21,13 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benchmarks import report
+from benchmarks.milters import MILTERS
 from benchmarks.processes import cpu_s
 from benchmarks.sink import SOURCE, free_port
 from benchmarks.testbed import SENDER_DOMAIN, Testbed
@@ -76,6 +82,12 @@ _MILTER = """\
 smtpd_milters = unix:{socket}
 milter_default_action = tempfail
 """
+_HOLD = "smtpd_sender_restrictions = static:HOLD\n"
+
+Injection = Callable[[int, int, Testbed], None]
+"""Hands so many messages to a port."""
+
+PLAIN = "postfix"
 
 
 def reason_to_skip() -> str | None:
@@ -88,10 +100,19 @@ def reason_to_skip() -> str | None:
 class Postfix:
     """A `System` while `running`; its milter's process counts as part of it."""
 
-    def __init__(self, testbed: Testbed, name: str, milter: tuple[Path, int] | None = None) -> None:
+    def __init__(
+        self,
+        testbed: Testbed,
+        name: str,
+        milter: tuple[Path, int] | None = None,
+        *,
+        injection: Injection | None = None,
+        holds: bool = False,
+    ) -> None:
+        """`injection`: who hands mail in, smtp-source by default. `holds`: it keeps all it takes."""
         self.name, self.signs = name, milter is not None
-        self._testbed, self._milter = testbed, milter
-        self._home, self._port = testbed.folder / f"postfix-{len(list(testbed.folder.iterdir()))}", free_port()
+        self._testbed, self._milter, self._injection, self._holds = testbed, milter, injection or inject, holds
+        self._home, self.port = testbed.folder / f"postfix-{len(list(testbed.folder.iterdir()))}", free_port()
         self._command = [str(POSTFIX), "-c", str(self._home / "etc")]
         self._master: subprocess.Popen[bytes] | None = None
         self._sent = 0
@@ -117,7 +138,7 @@ class Postfix:
 
     def take(self, label: str, messages: int) -> None:
         """Inject over as many sessions as there are connections to the sink, for every domain its share."""
-        inject(self._port, messages, self._testbed)
+        self._injection(self.port, messages, self._testbed)
 
     def settle(self, label: str, messages: int) -> None:
         """Wait until its queue is empty, and see in its log that all were sent and nothing else happened to them."""
@@ -152,19 +173,50 @@ class Postfix:
         daemons = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
         connections = self._testbed.connections
         main = _MAIN.format(home=home, daemons=daemons, sink=self._testbed.sink, connections=connections)
+        main += _HOLD if self._holds else ""
         if self._milter:
             main += _MILTER.format(socket=self._milter[0])
         (home / "etc" / "main.cf").write_text(main)
-        master = _MASTER.format(port=f"127.0.0.1:{self._port}", connections=connections)
+        master = _MASTER.format(port=f"127.0.0.1:{self.port}", connections=connections)
         (home / "etc" / "master.cf").write_text(master)
 
     def _log(self) -> str:
         path = self._home / "maillog"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def held(self) -> int:
+        """Return how many messages are on hold, whole and for good."""
+        return self._files("hold")
+
+    def forget_held(self) -> None:
+        """Delete what is on hold."""
+        subprocess.run(
+            ["postsuper", "-c", str(self._home / "etc"), "-d", "ALL", "hold"], check=True, capture_output=True
+        )
+
     def _queued(self) -> int:
-        folders = (self._home / "queue" / name for name in ("maildrop", "incoming", "active", "deferred"))
+        return self._files("maildrop", "incoming", "active", "deferred")
+
+    def _files(self, *names: str) -> int:
+        folders = (self._home / "queue" / name for name in names)
         return sum(1 for folder in folders for path in folder.rglob("*") if path.is_file())
+
+
+def open_peers(
+    testbed: Testbed, names: Sequence[str], stack: ExitStack, *, injection: Injection | None = None
+) -> Iterator[Postfix]:
+    """Start the named ones of plain Postfix and those that sign; say which cannot run here."""
+    for name in (PLAIN, *MILTERS):
+        if name not in names:
+            continue
+        milter = MILTERS.get(name)
+        if reason := reason_to_skip() or (milter.reason_to_skip() if milter else None):
+            report.note(f"without the peer {name}: {reason}")
+            continue
+        served = stack.enter_context(milter.serving(testbed)) if milter else None
+        peer = Postfix(testbed, f"postfix + {name}" if milter else name, served, injection=injection)
+        stack.enter_context(peer.running())
+        yield peer
 
 
 def inject(port: int, messages: int, testbed: Testbed) -> None:
