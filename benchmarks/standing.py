@@ -40,6 +40,7 @@ from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import LaneId, State
 from tierii_mta.queue.intake import Submission
 from tierii_mta.queue.store import SuspendLane
+from tierii_mta.smtp.requests import Recipient
 from tierii_mta.storage.codes import EVENT
 
 _MOVING, _PAUSED, _BLOCKED = "moving", "paused", "blocked"
@@ -196,7 +197,7 @@ async def _send(large: Ours, sends: int) -> Sequence[report.Row]:
                 Submission(
                     stream="send",
                     reverse_path=sender,
-                    recipients=(recipient,),
+                    recipients=(Recipient(forward_path=recipient),),
                     content=content,
                     message_id=message_id,
                 )

@@ -5,7 +5,8 @@ from datetime import timedelta
 from tests.contracts.installation import Installation
 from tierii_mta.clock import later
 from tierii_mta.queue.delivery import FailureReason, State
-from tierii_mta.queue.store import Activate, SuspendLane, Suspension
+from tierii_mta.queue.store import Activate, SuspendLane
+from tierii_mta.queue.views import Suspension
 
 
 async def test_suspended_lanes_are_listed_with_their_reason_until_they_open(store: Installation) -> None:

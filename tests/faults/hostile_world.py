@@ -20,7 +20,7 @@ from tierii_mta.daemon.installation import open_installation
 from tierii_mta.daemon.settings import load_settings
 from tierii_mta.mail.address import Address
 from tierii_mta.queue.delivery import State
-from tierii_mta.queue.store import History
+from tierii_mta.queue.views import History
 
 STEP, DOT = "3s", "4s"
 TIMEOUTS = dict.fromkeys(("connect", "greeting", "ehlo", "starttls", "mail", "rcpt", "data", "body"), STEP) | {

@@ -15,7 +15,7 @@ import pytest
 from tests.faults.hostile_world import TIMEOUTS, World, outcome, smtp_events
 from tests.scenarios.stage import Stage, open_stage
 from tierii_mta.daemon.way_out import machine_addresses
-from tierii_mta.queue.store import History
+from tierii_mta.queue.views import History
 
 SINK = "127.0.0.2"
 MEMORY_BOUND = 24 * 1024 * 1024

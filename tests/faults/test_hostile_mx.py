@@ -18,7 +18,7 @@ from tests.faults.hostile_world import World, open_world, outcome, smtp_events
 from tests.scenarios.stage import SENDER_DOMAIN
 from tests.support.hostile_mx import greylists, hangs_up_after, refuses_after
 from tierii_mta.events import EventType
-from tierii_mta.queue.store import History
+from tierii_mta.queue.views import History
 
 MEMORY_BOUND = 24 * 1024 * 1024  # what the daemon's peak may grow by while the hosts send 160 MB of replies
 SABOTAGED = (sys.executable, str(Path(__file__).with_name("hostile_sabotage.py")))

@@ -22,6 +22,7 @@ from tierii_mta.queue.manager import ManagerLimits, QueueManager
 from tierii_mta.queue.schedule import RetrySchedule
 from tierii_mta.queue.settlement import Settlement, SettlementPolicy
 from tierii_mta.queue.store import Accepted
+from tierii_mta.smtp.requests import Recipient
 from tierii_mta.storage.database import Database
 
 SCHEDULE = RetrySchedule(intervals=(timedelta(minutes=5), timedelta(hours=1)), lifetime=timedelta(days=1))
@@ -78,13 +79,13 @@ class Plant:
     committing: asyncio.Task[None]
 
     async def accept(
-        self, *recipients: str, stream: str = "send", priority: Priority = Priority.NORMAL, key: str | None = None
+        self, *names: str, stream: str = "send", priority: Priority = Priority.NORMAL, key: str | None = None
     ) -> Accepted:
         return await self.intake.accept(
             Submission(
                 stream=stream,
                 reverse_path=Address.parse("a@example.com"),
-                recipients=[Address.parse(one) for one in recipients],
+                recipients=recipients(*names),
                 content=MESSAGE,
                 message_id="<m1@example.com>",
                 priority=priority,
@@ -210,6 +211,11 @@ async def plant(
         clock.advance(timedelta(minutes=1))
         await committing_task
         await database.close()
+
+
+def recipients(*names: str) -> Sequence[Recipient]:
+    """Return recipients of whom nothing is to be told."""
+    return [Recipient(forward_path=Address.parse(name)) for name in names]
 
 
 def addresses(count: int, domain: str = "one.example") -> Sequence[str]:

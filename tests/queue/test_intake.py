@@ -1,6 +1,8 @@
 """The only door in for stored messages."""
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.queue.plant import CODEC, SCHEDULE, addresses, committing, open_database, plant
+from tests.queue.plant import CODEC, SCHEDULE, addresses, committing, open_database, plant, recipients
 from tests.support.clock import ManualClock
 from tierii_mta.clock import later
 from tierii_mta.errors import ExitCode, Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.queue.delivery import State
-from tierii_mta.queue.intake import PART_BYTES, Intake, Submission, split_content
+from tierii_mta.queue.intake import PART_BYTES, Intake, Spooled, Submission, split_content
 from tierii_mta.queue.reserve import NoRoom, Reserve
 from tierii_mta.queue.store import CommitFailed
 
@@ -23,7 +25,7 @@ def submission(content: bytes = b"Subject: hello\r\n\r\nHello.\r\n", key: str | 
     return Submission(
         stream="send",
         reverse_path=Address.parse("a@example.com"),
-        recipients=[Address.parse(one) for one in ("ann@one.example", "bob@two.example", "ANN@one.example")],
+        recipients=recipients("ann@one.example", "bob@two.example", "ANN@one.example"),
         content=content,
         message_id="<m1@example.com>",
         idempotency_key=key,
@@ -40,6 +42,29 @@ async def test_a_large_message_is_kept_in_parts_and_comes_back_whole(tmp_path: P
     parts = await database.queue.message_parts(accepted.message)
     assert [len(part) for part in parts] == [PART_BYTES, PART_BYTES, 640_000 - 2 * PART_BYTES]
     assert b"".join(parts) == content
+    await database.close()
+
+
+async def test_a_message_too_large_to_be_held_is_read_as_it_is_written(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = await open_database(tmp_path, clock)
+    reads: list[int] = []
+
+    def read() -> Iterator[bytes]:
+        reads.append(0)
+        for piece in (b"Subject: large\r\n\r\n", *[b"x" * 998 + b"\r\n"] * 700):
+            reads[-1] += len(piece)
+            yield piece
+
+    content = Spooled(read=read, size_bytes=18 + 700_000)
+    async with committing(database, clock) as committer:
+        intake = Intake(committer=committer, codec=CODEC, schedule=SCHEDULE, clock=clock)
+        accepted = await intake.accept(replace(submission(key="once"), content=content))
+        assert (await intake.accept(replace(submission(key="once"), content=content))).is_repeat
+    assert reads == [content.size_bytes]
+    parts = await database.queue.message_parts(accepted.message)
+    assert len(parts) == len(content) == 3
+    assert b"".join(parts) == b"".join(read())
     await database.close()
 
 
@@ -96,7 +121,7 @@ def test_parts_hold_the_message_whatever_pieces_it_came_in(pieces: list[bytes]) 
     assert b"".join(parts) == b"".join(pieces)
     assert all(len(part) == PART_BYTES for part in parts[:-1])
     assert all(0 < len(part) <= PART_BYTES for part in parts)
-    assert parts == list(split_content(b"".join(pieces)))
+    assert parts == list(split_content([b"".join(pieces)]))
 
 
 async def test_the_reserve_is_kept_free_of_new_mail_and_says_452(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from tests.queue.plant import (
     deliver_it,
     open_database,
     plant,
+    recipients,
 )
 from tests.queue.values import attempt
 from tests.support.clock import ManualClock
 from tierii_mta.clock import Instant, later, rfc3339
-from tierii_mta.mail.address import Address
 from tierii_mta.queue.delivery import (
     Deferred,
     Delivered,
@@ -388,12 +388,11 @@ async def test_mail_of_another_process_is_found_through_the_change_log(tmp_path:
         other = await open_database(tmp_path, queue.clock)
         async with committing(other, queue.clock) as committer:
             intake = Intake(committer=committer, codec=CODEC, schedule=SCHEDULE, clock=queue.clock)
-            recipients = [Address.parse("x@one.example"), Address.parse("y@two.example")]
             await intake.accept(
                 Submission(
                     stream="send",
                     reverse_path=None,
-                    recipients=recipients,
+                    recipients=recipients("x@one.example", "y@two.example"),
                     content=MESSAGE,
                     message_id="<m2@a.example>",
                 )

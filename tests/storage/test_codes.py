@@ -9,6 +9,7 @@ from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.events import EventType
 from tierii_mta.queue.delivery import CLAIMABLE, FailureReason, State
 from tierii_mta.queue.store import ChangeKind
+from tierii_mta.smtp.requests import Notify, Return
 from tierii_mta.storage import codes
 
 
@@ -20,6 +21,8 @@ from tierii_mta.storage import codes
         (CampaignState, codes.CAMPAIGN_STATE),
         (ChangeKind, codes.CHANGE),
         (EventType, codes.EVENT),
+        (Return, codes.RETURN),
+        (Notify, codes.NOTIFY),
     ],
 )
 def test_every_name_has_a_number_of_its_own(kind: type[Enum], mapping: Mapping[Enum, int]) -> None:

@@ -13,7 +13,8 @@ from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import TokenCodec, seal_unsubscribe
 from tierii_mta.queue.delivery import DeliveryId
-from tierii_mta.queue.store import History, Operation, Record, Result
+from tierii_mta.queue.store import Operation, Record, Result
+from tierii_mta.queue.views import History
 from tierii_mta.web.app import Audience, WebPorts, create_app
 from tierii_mta.web.metrics import WebMetrics
 from tierii_mta.web.process import Listener, serving

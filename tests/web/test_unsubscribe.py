@@ -11,7 +11,7 @@ from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionR
 from tierii_mta.events import Event, EventType
 from tierii_mta.mail.tokens import Purpose, TokenCodec, seal_unsubscribe
 from tierii_mta.queue.delivery import DeliveryId, Priority, State
-from tierii_mta.queue.store import History
+from tierii_mta.queue.views import History
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 FORM = {"content-type": "application/x-www-form-urlencoded"}

@@ -11,6 +11,7 @@ from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.errors import UsageError
 from tierii_mta.queue.delivery import Priority
 from tierii_mta.queue.intake import Submission
+from tierii_mta.smtp.requests import Recipient
 
 _STREAM = "send"
 _FILE = click.Path(path_type=Path)
@@ -55,7 +56,7 @@ async def send(
         submission = Submission(
             stream=_STREAM,
             reverse_path=single.envelope.reverse_path,
-            recipients=single.envelope.recipients,
+            recipients=[Recipient(forward_path=one) for one in single.envelope.recipients],
             content=single.data,
             message_id=single.message_id,
             priority=Priority[priority.upper()],

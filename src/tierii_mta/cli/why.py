@@ -13,7 +13,7 @@ from tierii_mta.daemon.installation import Installation
 from tierii_mta.errors import NotFound
 from tierii_mta.events import Event, EventType
 from tierii_mta.mail.address import Address, InvalidAddress
-from tierii_mta.queue.store import History
+from tierii_mta.queue.views import History
 
 
 @click.command(cls=Command, short_help="Show what became of a person's mail.")

@@ -5,7 +5,7 @@ the message is kept; when it raises, the sender keeps it. Not who may send nor h
 rules), nor campaign rows, which are loaded in bulk (campaigns.store).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tierii_mta.clock import Clock, Instant, sortable_id
@@ -17,9 +17,24 @@ from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Priority
 from tierii_mta.queue.reserve import Reserve
 from tierii_mta.queue.schedule import RetrySchedule
-from tierii_mta.queue.store import Accept, Accepted, LaneLoad, NewDelivery
+from tierii_mta.queue.store import Accept, Accepted, LaneLoad, NewDelivery, Parts
+from tierii_mta.smtp.requests import Recipient, Return
 
 PART_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled:
+    """A message that is too large to be held."""
+
+    read: Callable[[], Iterable[bytes]]  # each call begins anew; made on the thread that writes to the database
+    size_bytes: int
+
+    def __len__(self) -> int:
+        return (self.size_bytes + PART_BYTES - 1) // PART_BYTES
+
+    def __iter__(self) -> Iterator[bytes]:
+        return split_content(self.read())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +43,18 @@ class Submission:
 
     stream: str  # whose queue: "send", "user:shop"
     reverse_path: Address | None  # None: the null sender
-    recipients: Sequence[Address]  # one delivery per person; the same one twice is one
-    content: bytes | Iterable[bytes]  # CR LF line ends, unsigned; read once
+    recipients: Sequence[Recipient]  # one delivery per person; of the same one twice, the first mention counts
+    content: bytes | Spooled  # CR LF line ends, unsigned
     message_id: str  # with angle brackets
     priority: Priority = Priority.HIGH
     is_marketing: bool = False
     idempotency_key: str | None = None
+    account: str | None = None  # whose day it counts to
+    ret: Return | None = None
+    envid: str | None = None
+    is_smtputf8: bool = False
+    label: str | None = None
+    tag: str | None = None
 
 
 class Intake:
@@ -74,24 +95,27 @@ class Intake:
         return result
 
     def _operation(self, submission: Submission, now: Instant) -> Accept:
-        persons: dict[PersonKey, Address] = {}
-        for address in submission.recipients:
-            persons.setdefault(self._codec.person_key(address), address)
-        deliveries = [
-            NewDelivery(recipient=str(address), recipient_key=key, domain=address.domain)
-            for key, address in persons.items()
-        ]
+        persons: dict[PersonKey, Recipient] = {}
+        for recipient in submission.recipients:
+            persons.setdefault(self._codec.person_key(recipient.forward_path), recipient)
+        deliveries = [_new(recipient, key) for key, recipient in persons.items()]
         return Accept(
             stream=submission.stream,
             priority=submission.priority,
             reverse_path=str(submission.reverse_path) if submission.reverse_path is not None else "",
             message_id=submission.message_id,
-            parts=tuple(split_content(submission.content)),
+            parts=_parts(submission.content),
             deliveries=deliveries,
             accepted_at=now,
             expires_at=self._schedule.expires_at(now),
             is_marketing=submission.is_marketing,
             idempotency_key=submission.idempotency_key,
+            account=submission.account,
+            ret=submission.ret,
+            envid=submission.envid,
+            is_smtputf8=submission.is_smtputf8,
+            label=submission.label,
+            tag=submission.tag,
             events=[self._queued(one, submission.message_id, now) for one in deliveries],
         )
 
@@ -105,11 +129,25 @@ class Intake:
         )
 
 
-def split_content(content: bytes | Iterable[bytes]) -> Iterable[bytes]:
+def _new(recipient: Recipient, key: PersonKey) -> NewDelivery:
+    address = recipient.forward_path
+    return NewDelivery(
+        recipient=str(address),
+        recipient_key=key,
+        domain=address.domain,
+        notify=recipient.notify,
+        orcpt=recipient.orcpt,
+    )
+
+
+def _parts(content: bytes | Spooled) -> Parts:
+    if isinstance(content, Spooled):
+        return content
+    return tuple(content[start : start + PART_BYTES] for start in range(0, len(content), PART_BYTES))
+
+
+def split_content(content: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the message in parts of `PART_BYTES`, the last one shorter, however it comes in."""
-    if isinstance(content, bytes):
-        yield from (content[start : start + PART_BYTES] for start in range(0, len(content), PART_BYTES))
-        return
     pending = bytearray()
     for piece in content:
         pending += piece

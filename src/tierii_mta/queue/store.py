@@ -5,7 +5,7 @@ Operations are values: the committer gathers them, and `QueueStore.apply` writes
 together with the events they carry, the tally they move and the change rows others read.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -30,6 +30,8 @@ from tierii_mta.queue.delivery import (
     State,
     StreamId,
 )
+from tierii_mta.queue.views import History, Node, Suspension
+from tierii_mta.smtp.requests import Notify, Return
 
 
 class StatementFailed(TieriiError):
@@ -51,6 +53,18 @@ class NewDelivery:
     recipient_key: PersonKey
     domain: str
     contact: Mapping[str, Json] = field(default_factory=dict)
+    notify: frozenset[Notify] = frozenset()  # empty: not said
+    orcpt: str | None = None  # as it came: `type;xtext`
+
+
+class Parts(Protocol):
+    """A message in pieces of at most 256 KiB, CR LF line ends, unsigned."""
+
+    def __len__(self) -> int:
+        """Return how many pieces there are."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the pieces, each time anew; they may be read from a file, on the thread that writes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +75,18 @@ class Accept:
     priority: Priority
     reverse_path: str  # "" the null sender
     message_id: str
-    parts: Sequence[bytes]  # the message in pieces of at most 256 KiB, CR LF line ends, unsigned
+    parts: Parts
     deliveries: Sequence[NewDelivery]
     accepted_at: Instant
     expires_at: Instant
     is_marketing: bool = False
     idempotency_key: str | None = None  # scoped to the stream; a repeated key answers with the first message
+    account: str | None = None  # whose day it counts to, and who knows the recipients from now on
+    ret: Return | None = None
+    envid: str | None = None  # as it came, in xtext
+    is_smtputf8: bool = False
+    label: str | None = None  # X-Tierii-Campaign
+    tag: str | None = None  # X-Tierii-Tag
     events: Sequence[Event] = ()  # their delivery_id is filled in by the store, one event per delivery in order
 
 
@@ -169,15 +189,6 @@ class LaneLoad:
     suspended_until: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspension:
-    """A lane that is closed for a while, and why."""
-
-    lane: Lane
-    until: Instant
-    reason: str
-
-
 class ChangeKind(StrEnum):
     """What another process changed."""
 
@@ -195,39 +206,6 @@ class Change:
     kind: ChangeKind
     stream: StreamId | None
     lane: LaneId | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """One run of one process."""
-
-    epoch: Epoch
-    name: str
-    role: str
-    pid: int
-    started_at: Instant
-    seen_at: Instant
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """Everything known of one delivery, for `why`."""
-
-    id: DeliveryId
-    campaign: str | None
-    step: int
-    recipient: str
-    domain: str
-    state: State
-    reason: FailureReason | None
-    priority: Priority
-    attempts: int
-    accepted_at: Instant
-    due: Instant | None
-    expires_at: Instant
-    is_in_doubt: bool
-    message_id: str | None
-    events: Sequence[Event]
 
 
 class QueueStore(Protocol):

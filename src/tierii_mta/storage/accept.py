@@ -1,10 +1,12 @@
 """Accepting stored messages: message, body parts, deliveries and idempotency key in one transaction, many at a time.
 
-Owns the rows behind the operation `Accept`; not what may be accepted (queue.intake, inbound).
+Owns the rows behind the operation `Accept`, also what an account used up of its day and whom it knows from now on; not
+what may be accepted (queue.intake, inbound).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from sqlalchemy import Connection, insert, select, tuple_
 
@@ -12,10 +14,13 @@ from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import DeliveryId, Lane, LaneId, MessageRow, State, StreamId
 from tierii_mta.queue.store import Accept, Accepted, ChangeKind, LaneLoad
 from tierii_mta.storage.bulk import Values, insert_returning, insert_rows
-from tierii_mta.storage.codes import STATE
+from tierii_mta.storage.codes import NOTIFY, RETURN, STATE
 from tierii_mta.storage.lanes import lane_ids, submission_streams
 from tierii_mta.storage.ledger import Ledger, compact_json
-from tierii_mta.storage.tables import body_part, delivery, idempotency, lane, message
+from tierii_mta.storage.tables import acquaintance, body_part, delivery, idempotency, lane, message, usage
+
+_PARTS_AT_ONCE = 8  # 2 MB are held
+_DAY_MS = 86_400_000
 
 
 def accept_all(connection: Connection, accepts: Sequence[Accept], ledger: Ledger) -> Sequence[Accepted]:
@@ -88,12 +93,15 @@ def _keep(
             new.recipient_key,
             new.recipient,
             compact_json(new.contact) if new.contact else "",
+            sum(NOTIFY[one] for one in new.notify),
+            new.orcpt,
         )
         for one, message_id in zip(accepts, messages, strict=True)
         for new in one.deliveries
     ]
-    columns = (*NEW_DELIVERY, "message", "lane", "recipient_key", "recipient", "contact")
+    columns = (*NEW_DELIVERY, "message", "lane", "recipient_key", "recipient", "contact", "notify", "orcpt")
     ids = iter(insert_returning(connection, delivery, columns, rows))
+    _charge(connection, accepts)
     results = []
     for one, message_id in zip(accepts, messages, strict=True):
         own = tuple(DeliveryId(next(ids)) for _ in one.deliveries)
@@ -137,18 +145,14 @@ def _lanes(
 
 
 def _insert_messages(connection: Connection, accepts: Sequence[Accept], streams: Mapping[str, int]) -> Sequence[int]:
-    columns = ("stream", "reverse_path", "message_id", "is_marketing", "accepted_at")
-    rows = [
-        (streams[one.stream], one.reverse_path, one.message_id, one.is_marketing, one.accepted_at) for one in accepts
-    ]
-    ids = insert_returning(connection, message, columns, rows)
-    parts = [
+    ids = insert_returning(connection, message, _MESSAGE, [_message_row(one, streams) for one in accepts])
+    parts = (
         {"message": message_id, "position": position, "content": part}
         for one, message_id in zip(accepts, ids, strict=True)
         for position, part in enumerate(one.parts)
-    ]
-    if parts:
-        connection.execute(insert(body_part), parts)
+    )
+    while page := list(islice(parts, _PARTS_AT_ONCE)):
+        connection.execute(insert(body_part), page)
     keys = [
         (streams[one.stream], one.idempotency_key, message_id)
         for one, message_id in zip(accepts, ids, strict=True)
@@ -158,6 +162,41 @@ def _insert_messages(connection: Connection, accepts: Sequence[Accept], streams:
     insert_rows(connection, idempotency, ("stream", "key", "message"), keys)
     return ids
 
+
+_MESSAGE = (
+    *("stream", "reverse_path", "message_id", "is_marketing", "accepted_at"),
+    *("ret", "envid", "is_smtputf8", "label", "tag"),
+)
+
+
+def _message_row(one: Accept, streams: Mapping[str, int]) -> Values:
+    """Return the values of `_MESSAGE`."""
+    return (
+        *(streams[one.stream], one.reverse_path, one.message_id, one.is_marketing, one.accepted_at),
+        *(RETURN[one.ret] if one.ret is not None else None, one.envid, one.is_smtputf8, one.label, one.tag),
+    )
+
+
+def _charge(connection: Connection, accepts: Sequence[Accept]) -> None:
+    """Count the messages to their accounts' days. Rows are written in the order of their keys, by everybody."""
+    spent: dict[tuple[str, int], list[Accept]] = {}
+    for one in accepts:
+        if one.account is not None:
+            spent.setdefault((one.account, one.accepted_at // _DAY_MS), []).append(one)
+    rows = []
+    for (account, day), charged in sorted(spent.items()):
+        keys = [new.recipient_key for one in charged for new in one.deliveries]
+        known = [(account, key) for key in sorted(set(keys))]
+        columns = ("account", "recipient_key")
+        newcomers = insert_rows(connection, acquaintance, columns, known, conflict="ON CONFLICT DO NOTHING")
+        rows.append((account, day, len(charged), len(keys), newcomers))
+    insert_rows(connection, usage, ("account", "day", "messages", "recipients", "newcomers"), rows, conflict=_ADD_USAGE)
+
+
+_ADD_USAGE = (
+    "ON CONFLICT (account, day) DO UPDATE SET messages = usage.messages + excluded.messages, "
+    "recipients = usage.recipients + excluded.recipients, newcomers = usage.newcomers + excluded.newcomers"
+)
 
 NEW_DELIVERY = ("state", "priority", "due", "attempts", "step", "accepted_at", "expires_at", "marks", "was_blocked")
 """The columns that are alike in all new rows of a group."""

@@ -11,6 +11,7 @@ from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.events import EventType
 from tierii_mta.queue.delivery import FailureReason, State
 from tierii_mta.queue.store import ChangeKind
+from tierii_mta.smtp.requests import Notify, Return
 
 STATE: Mapping[State, int] = {
     State.PENDING: 0,
@@ -52,6 +53,12 @@ class Mark(IntEnum):
     UNSUBSCRIBED = 32
     COMPLAINED = 64
 
+
+NOTIFY: Mapping[Notify, int] = {Notify.NEVER: 1, Notify.SUCCESS: 2, Notify.FAILURE: 4, Notify.DELAY: 8}
+"""Bits of `delivery.notify`; 0: the sender said nothing."""
+
+RETURN: Mapping[Return, int] = {Return.FULL: 1, Return.HEADERS: 2}
+RETURN_OF: Mapping[int, Return] = {code: kind for kind, code in RETURN.items()}
 
 MARK_OF_EVENT: Mapping[EventType, Mark] = {
     EventType.OPENED: Mark.OPENED,

@@ -13,7 +13,8 @@ from tierii_mta.clock import Instant
 from tierii_mta.events import Event, EventType
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.delivery import OPEN, DeliveryId, LaneId, Priority, State, StreamId
-from tierii_mta.queue.store import Change, History
+from tierii_mta.queue.store import Change
+from tierii_mta.queue.views import History
 from tierii_mta.storage.codes import CHANGE_OF, EVENT, EVENT_OF, REASON_OF, STATE, STATE_OF, Mark
 from tierii_mta.storage.lanes import places
 from tierii_mta.storage.tables import AnyRow, change, delivery, event, message, tally

@@ -16,17 +16,8 @@ from tierii_mta.events import Event
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.crashes import Crashes, Freed
 from tierii_mta.queue.delivery import Delivery, DeliveryId, Epoch, Lane, LaneId, MessageRow, Priority, State, StreamId
-from tierii_mta.queue.store import (
-    Change,
-    Claim,
-    History,
-    LaneLoad,
-    Node,
-    Operation,
-    Quota,
-    Result,
-    Suspension,
-)
+from tierii_mta.queue.store import Change, Claim, LaneLoad, Operation, Quota, Result
+from tierii_mta.queue.views import History, Node, Suspension
 from tierii_mta.storage import crashes, history, loads, purge, upkeep
 from tierii_mta.storage.apply import apply_all
 from tierii_mta.storage.backend import liveness_time

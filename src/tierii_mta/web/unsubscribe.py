@@ -15,7 +15,8 @@ from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionL
 from tierii_mta.events import Event, EventType
 from tierii_mta.mail.tokens import Unsubscribe
 from tierii_mta.queue.delivery import DeliveryId
-from tierii_mta.queue.store import History, Operation, Record, Result
+from tierii_mta.queue.store import Operation, Record, Result
+from tierii_mta.queue.views import History
 
 
 class Method(StrEnum):
