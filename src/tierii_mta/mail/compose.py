@@ -83,7 +83,7 @@ class Skeleton:
             if isinstance(piece, bytes):
                 out.append(piece)
             else:
-                out.extend(_encode_text((text if piece is _Slot.TEXT else html) or ""))
+                out.extend(encode_text((text if piece is _Slot.TEXT else html) or ""))
         return b"".join(out)
 
     def _mixed(self, inline: Sequence[Attachment], files: Sequence[Attachment]) -> list[_Piece]:
@@ -136,7 +136,7 @@ def _merged(pieces: Sequence[_Piece]) -> list[_Piece]:
     return merged
 
 
-def _encode_text(content: str) -> tuple[bytes, bytes]:
+def encode_text(content: str) -> tuple[bytes, bytes]:
     """Return the rest of a text part's header, and its body in the encoding that suits it best.
 
     As it is where that is plain ASCII in short lines; quoted-printable where little needs escaping, else base64.  A
