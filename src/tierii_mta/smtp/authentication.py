@@ -59,7 +59,7 @@ class Exchange:
             identity, name, password = self._plain()
             if identity not in ("", name):
                 raise refusal(535, "nobody may act for another", "5.7.8")
-        if not name or not password or len(name) > 255 or len(password) > 1024:
+        if not name.isprintable() or not name or not password or len(name) > 255 or len(password) > 1024:
             raise refusal(535, "the credentials are not valid", "5.7.8")
         return name, password
 

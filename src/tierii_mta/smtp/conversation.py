@@ -30,6 +30,7 @@ from tierii_mta.smtp.dialogue import (
 
 _UNKNOWN_COSTS = 5  # errors: who speaks no SMTP is not to try for long
 _OK = Reply.of(250, "Ok", "2.0.0")
+OUT_OF_STEP = Reply.of(554, "the client did not wait for the reply", "5.5.0")
 
 
 class Conversation:
@@ -60,7 +61,7 @@ class Conversation:
         self.is_extended = False
         self.is_secure = False
         self.is_authenticated = False
-        self.errors = 0  # commands refused so far, weighted
+        self.errors = 0  # commands refused since the last message was taken, weighted
         self.messages = 0
         self.events: list[Event] = []  # found together, handed out one by one
         self.output: list[bytes] = []
@@ -123,10 +124,11 @@ class Conversation:
         self.say(reply)
         self.count_error(cost)
 
-    def overlong(self) -> None:
-        """Refuse a line that nobody kept."""
-        self.state = State.READY if self.state is State.AUTH else self.state
-        self.refuse(Reply.of(500, "the line is too long", "5.5.2"))
+    def misread(self, why: str) -> None:
+        """Refuse a line that is none; an AUTH exchange is over with it."""
+        if self.state is State.AUTH:
+            self._exchange, self.state = None, State.READY
+        self.refuse(Reply.of(500, why, "5.5.2"))
 
     def follow(self, line: bytes, *, is_last: bool) -> None:
         """Take one line, without its end. `is_last`: nothing is buffered behind it.
@@ -135,26 +137,19 @@ class Conversation:
         are an attack, or a client that will never be in step.
         """
         try:
-            if self.state is State.AUTH:
-                self._in_step(is_last, lambda: self._go_on_authenticating(line))
-                return
-            verb, argument = requests.split(line)
+            is_answer = self.state is State.AUTH
+            verb, argument = ("", "") if is_answer else requests.split(line)
             command = COMMANDS.get(verb, _UNKNOWN)
-            self._in_step(is_last or not command.ends_group, lambda: self._obey(command, verb, argument))
+            if not is_last and (is_answer or command.ends_group):
+                self.end(OUT_OF_STEP)
+            elif is_answer:
+                self._go_on_authenticating(line)
+            elif self.state in command.states:
+                command.move(self, argument)
+            else:
+                self.refuse(_out_of_order(verb, self.state))
         except PermanentError as error:
             self.refuse(error.reply)
-
-    def _in_step(self, is_in_step: bool, move: Callable[[], None]) -> None:
-        if is_in_step:
-            move()
-        else:
-            self.end(Reply.of(554, "the client did not wait for the reply", "5.5.0"))
-
-    def _obey(self, command: "Command", verb: str, argument: str) -> None:
-        if self.state in command.states:
-            command.move(self, argument)
-        else:
-            self.refuse(_out_of_order(verb, self.state))
 
     # --- commands
 
@@ -163,8 +158,8 @@ class Conversation:
         self._abandon()
         self.client_name, self.is_extended, self.state = name, is_extended, State.READY
         offers = self.rules.offers(is_secure=self.is_secure) if is_extended else ()
-        self.say(Reply(250, (self.rules.name, *offers)))
         self.events.append(Introduced(name=name, is_extended=is_extended))
+        self._idle(Reply(250, (self.rules.name, *offers)))
 
     def _ehlo(self, argument: str) -> None:
         self._hello(argument, is_extended=True)
@@ -177,8 +172,7 @@ class Conversation:
             raise requests.refusal(502, "TLS is not offered", "5.5.1")
         if self.is_secure:
             raise requests.refusal(503, "TLS is active already", "5.5.1")
-        if argument:
-            raise requests.refusal(501, "STARTTLS takes no argument", "5.5.4")
+        _expect_nothing(argument)
         self.say(Reply.of(220, "Ready to start TLS", "2.0.0"))
         self.state = State.TLS
         self.events.append(TlsAgreed())
@@ -220,7 +214,10 @@ class Conversation:
 
     def _rcpt(self, argument: str) -> None:
         if self._recipients >= self.rules.recipients:
-            self.refuse(Reply.of(452, "too many recipients", "4.5.3"))
+            self._recipients += 1  # a client may send a whole list ahead: as many again are no error
+            self.say(Reply.of(452, "too many recipients", "4.5.3"))
+            if self._recipients > 2 * self.rules.recipients:
+                self.count_error()
             return
         recipient = requests.parse_recipient(
             argument, has_dsn=self.rules.has_dsn, is_smtputf8=self._is_smtputf8, local_domain=self.rules.name
@@ -228,11 +225,11 @@ class Conversation:
         self.events.append(recipient)
 
     def _data(self, argument: str) -> None:
-        if argument:
-            raise requests.refusal(501, "DATA takes no argument", "5.5.4")
+        _expect_nothing(argument)
         self.events.append(DataAsked())
 
     def _rset(self, argument: str) -> None:
+        _expect_nothing(argument)
         self._abandon()
         self._idle(_OK)
 
@@ -249,6 +246,10 @@ class Conversation:
         """What follows would be read as commands, so the session is over."""
         self.say(Reply.of(502, "BDAT is not offered", "5.5.1"))
         self.end(Reply.of(421, "what follows cannot be told from commands", "4.7.0"))
+
+    def _http(self, argument: str) -> None:
+        """A browser may be made to send us commands behind its own: it gets no further than its first line."""
+        self.end(Reply.of(421, "this is no HTTP server", "4.7.0"))
 
     def _unknown(self, argument: str) -> None:
         self.refuse(Reply.of(500, "the command is not known", "5.5.2"), cost=_UNKNOWN_COSTS)
@@ -286,6 +287,8 @@ class Conversation:
 
     def _message_judged(self, reply: Reply) -> None:
         self._recipients, self._is_smtputf8 = 0, False
+        if reply.is_positive:
+            self.errors = self._idle_commands = 0  # long sessions of honest clients are no worse than many short ones
         self.say(reply)
 
 
@@ -315,11 +318,10 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "RSET": Command(_ANY, False, Conversation._rset),
         "QUIT": Command(_ANY, False, Conversation._quit),
         "NOOP": Command(_ANY, False, lambda talk, _: talk._idle(_OK)),
-        "VRFY": Command(_ANY, False, lambda talk, _: talk._idle(Reply.of(252, "send some mail, and see", "2.1.5"))),
+        "VRFY": Command(_ANY, False, lambda talk, _: talk._idle(Reply.of(252, "send some mail, and see", "2.0.0"))),
         "HELP": Command(_ANY, False, lambda talk, _: talk._idle(Reply.of(214, "see RFC 5321", "2.0.0"))),
-        "EXPN": _NOT_OFFERED,
-        "ETRN": _NOT_OFFERED,
-        "TURN": _NOT_OFFERED,
+        **dict.fromkeys(("EXPN", "ETRN", "TURN"), _NOT_OFFERED),
+        **dict.fromkeys(("CONNECT", "GET", "HEAD", "POST", "PUT"), Command(_ANY, False, Conversation._http)),
     }
 )
 _ANSWERS: Mapping[type, Callable[[Conversation, Reply], None]] = MappingProxyType(
@@ -331,6 +333,11 @@ _ANSWERS: Mapping[type, Callable[[Conversation, Reply], None]] = MappingProxyTyp
         MessageEnded: Conversation._message_judged,
     }
 )
+
+
+def _expect_nothing(argument: str) -> None:
+    if argument:
+        raise requests.refusal(501, "the command takes no argument", "5.5.4")
 
 
 def _out_of_order(verb: str, state: State) -> Reply:

@@ -14,7 +14,7 @@ from tierii_mta.smtp.data_reader import Faults
 from tierii_mta.smtp.requests import Mail, Recipient
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
-_REPLY_CHARACTERS = 500  # of a line; RFC 5321 §4.5.3.1.5 allows 512 octets with code and line end
+_REPLY_OCTETS = 510  # of a line before its CR LF; RFC 5321 §4.5.3.1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,8 @@ class Rules:
     message_octets: int = 26_214_400
     recipients: int = 1000  # of a message
     messages: int = 100  # of a session
-    errors: int = 20  # refused commands before the session is closed
-    idle_commands: int = 100  # NOOP, RSET, VRFY, HELP: those beyond count as errors
+    errors: int = 20  # refused commands between two messages before the session is closed
+    idle_commands: int = 100  # EHLO, NOOP, RSET, VRFY, HELP between two messages: those beyond count as errors
     command_octets: int = 2048
     auth_octets: int = 12_288  # RFC 4954 §4
     has_tls: bool = False  # STARTTLS is offered while the session is in plaintext
@@ -130,10 +130,10 @@ ASKING = (Credentials, Mail, Recipient, DataAsked, MessageEnded)
 """Events the session waits on: `Server.answer` goes on."""
 
 
-def written(reply: Reply, *, has_codes: bool = True) -> bytes:
+def written(reply: Reply) -> bytes:
     """Return a reply as it goes over the wire: printable ASCII, the enhanced code in front of each line (RFC 2034)."""
-    code = f"{reply.enhanced} " if has_codes and reply.enhanced is not None else ""
-    texts = [_UNPRINTABLE.sub("?", line)[:_REPLY_CHARACTERS] for line in reply.lines] or [""]
-    lines = [f"{reply.code}-{code}{text}\r\n" for text in texts[:-1]]
-    lines.append(f"{reply.code} {code}{texts[-1]}".rstrip() + "\r\n")
-    return "".join(lines).encode("ascii")
+    code = "" if reply.enhanced is None else f"{reply.enhanced} "
+    *texts, last = [_UNPRINTABLE.sub("?", line) for line in reply.lines] or [""]
+    lines = [f"{reply.code}-{code}{text}" for text in texts]
+    lines.append(f"{reply.code} {code}{last}")
+    return "".join(line[:_REPLY_OCTETS] + "\r\n" for line in lines).encode("ascii")

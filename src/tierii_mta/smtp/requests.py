@@ -15,7 +15,11 @@ from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.mail.reply import PermanentError, Reply
 
 _VERB = re.compile(rb"[A-Za-z]{1,20}")
+_SPACES = re.compile(r"[ \t]+")
 _PATH = re.compile(r'[ \t]?<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(.*)', re.DOTALL)
+_NAME = re.compile(
+    r"[!#-'*+./0-9:=?A-Z\[\]^_`a-z{|}~-]{1,255}"
+)  # nothing that ends a comment or a quotation in Received
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}")
@@ -81,9 +85,12 @@ def split(line: bytes) -> tuple[str, str]:
 
 
 def parse_name(argument: str, *, is_extended: bool) -> str:
-    """Return the name in EHLO or HELO: a domain, a literal, or what clients without a name make of one."""
-    name, *rest = argument.split()[:2] or [""]
-    if not name or (rest and is_extended) or len(name) > 255 or not name.isprintable():
+    """Return the name in EHLO or HELO: a domain, a literal, or what clients without a name make of one.
+
+    It may go into a Received field as it is.
+    """
+    name = argument if is_extended else argument.partition(" ")[0]
+    if not _NAME.fullmatch(name):
         raise refusal(501, "a host name or an address literal is needed", "5.5.4")
     return name
 
@@ -113,7 +120,7 @@ def parse_recipient(argument: str, *, has_dsn: bool, is_smtputf8: bool, local_do
     return Recipient(
         forward_path=_address(path, is_smtputf8=is_smtputf8, code="5.1.3"),
         notify=given.notify("NOTIFY"),
-        orcpt=given.original("ORCPT"),
+        orcpt=given.original("ORCPT", is_smtputf8=is_smtputf8),
     )
 
 
@@ -147,7 +154,7 @@ class _Parameters:
 
     def __init__(self, text: str, known: frozenset[str]) -> None:
         self._values: dict[str, str | None] = {}
-        words = text.split()
+        words = _SPACES.split(text.strip(" \t")) if text else []
         if len(words) > _MAX_PARAMETERS:
             raise refusal(501, "too many parameters", "5.5.4")
         for word in words:
@@ -196,15 +203,16 @@ class _Parameters:
         self._checked(name, Notify.NEVER not in words or len(words) == 1)
         return frozenset(Notify(word) for word in words)
 
-    def original(self, name: str) -> str | None:
+    def original(self, name: str, *, is_smtputf8: bool) -> str | None:
         """Return ORCPT's address type and address as they are written."""
         if name not in self._values:
             return None
         value = self._values[name] or ""
         kind, _, text = value.partition(";")
         is_written = _ADDRESS_TYPE.fullmatch(kind) is not None and bool(text)
-        # RFC 6533 allows UTF-8 in the address type utf-8; what is printable is carried as it is.
-        is_text = _XTEXT.fullmatch(text) is not None or (kind.lower() == "utf-8" and text.isprintable())
+        # RFC 6533 §3 allows UTF-8 in the address type utf-8; what is printable is carried as it is.
+        is_utf8 = kind.lower() == "utf-8" and text.isprintable() and (text.isascii() or is_smtputf8)
+        is_text = is_utf8 or _XTEXT.fullmatch(text) is not None
         self._checked(name, len(value) <= MAX_ORCPT and is_written and is_text)
         return value
 

@@ -10,9 +10,9 @@ What is buffered waits while an answer is owed, so that commands sent ahead are 
 """
 
 from tierii_mta.mail.reply import Reply
-from tierii_mta.smtp.conversation import Conversation
+from tierii_mta.smtp.conversation import OUT_OF_STEP, Conversation
 from tierii_mta.smtp.data_reader import DataReader
-from tierii_mta.smtp.dialogue import DataAsked, Event, MessageEnded, Piece, Rules, State
+from tierii_mta.smtp.dialogue import Credentials, DataAsked, Event, MessageEnded, Piece, Rules, State
 from tierii_mta.smtp.line_buffer import OVERLONG, LineBuffer
 
 
@@ -61,6 +61,8 @@ class Server:
     def next_event(self) -> Event | None:
         """Return what the client wants next; None until more bytes or an answer come."""
         while not self.conversation.events:
+            if self.state is State.CLOSED:
+                self._input = LineBuffer()
             if self.is_asking or self.state in (State.CONNECTED, State.TLS, State.CLOSED):
                 return None
             if not (self._read_message() if self.state is State.DATA else self._read_line()):
@@ -68,9 +70,12 @@ class Server:
         return self.conversation.take_event()
 
     def answer(self, reply: Reply) -> None:
-        """Answer the latest event that asks; a 421 also ends the session."""
-        if self.conversation.asked is DataAsked and reply.is_positive and len(self._input):
-            self.close(Reply.of(554, "the client did not wait for the reply", "5.5.0"))
+        """Answer the latest event that asks; a 421 also ends the session.
+
+        What came behind DATA or AUTH while the answer was made ends it too: it may be a message, or a password.
+        """
+        if self.conversation.asked in (DataAsked, Credentials) and len(self._input):
+            self.close(OUT_OF_STEP)
             return
         self.conversation.answer(reply)
         if self.state is State.DATA:
@@ -87,9 +92,11 @@ class Server:
         self.conversation.count_error(count)
 
     def tls_started(self) -> None:
-        """Begin anew inside TLS."""
-        self._input = LineBuffer()
-        self.conversation.tls_started()
+        """Begin anew inside TLS. What came in plaintext behind STARTTLS ends the session (CVE-2011-0411)."""
+        if len(self._input):
+            self.close(OUT_OF_STEP)
+        else:
+            self.conversation.tls_started()
 
     def _read_line(self) -> bool:
         """Take one line and follow it; False: there is none yet."""
@@ -98,9 +105,9 @@ class Server:
         if line is None:
             return False
         if line == OVERLONG:
-            conversation.overlong()
+            conversation.misread("the line is too long")
         elif not line.endswith(b"\r\n") and not rules.takes_bare_lf:
-            conversation.refuse(Reply.of(500, "a line ends in CR LF", "5.5.2"))
+            conversation.misread("a line ends in CR LF")
         else:
             conversation.follow(line.removesuffix(b"\n").removesuffix(b"\r"), is_last=not len(self._input))
         return True
