@@ -321,6 +321,14 @@ async def test_the_same_with_the_patience_of_the_product(tmp_path: Path) -> None
     await locked_story(tmp_path, PROGRAM)
 
 
+async def test_control_a_lock_that_is_taken_for_a_commit_loses_what_was_accepted(tmp_path: Path) -> None:
+    async with campaign_running(tmp_path, 1) as stage:
+        async with locked_by_a_stranger(tmp_path / "data"):
+            await send(stage, "believed", code=0, program=sabotaged("impatient,failed-commit-believed"))
+        with pytest.raises(AssertionError, match="believed was accepted and is not there"):
+            await assert_exact(stage, 1, kept=["believed"], refused=[])
+
+
 # -- a disk that is full -----------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The program with a fault built in, `python sabotage.py FAULT COMMAND…`: each breaks one promise about a failing disk.
+"""The program with faults built in, `python sabotage.py FAULT[,FAULT] COMMAND…`: each breaks a promise about bad disks.
 
 The product carries no hooks: its functions are replaced here, before it runs.
 """
@@ -79,5 +79,6 @@ FAULTS: Mapping[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
-    FAULTS[sys.argv.pop(1)]()
+    for fault in sys.argv.pop(1).split(","):
+        FAULTS[fault]()
     main()
