@@ -14,6 +14,7 @@ from tierii_mta.campaigns.store import Added, CampaignRecord, CampaignStore, Dra
 from tierii_mta.clock import Instant, later, sortable_id
 from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionList, SuppressionReason
 from tierii_mta.events import Event, EventType
+from tierii_mta.inbound.accounts import AccountStore
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.delivery import Delivery, Epoch, Json, LaneId, Priority, State
 from tierii_mta.queue.store import Accept, Accepted, Claim, LaneLoad, NewDelivery, QueueStore, Quota, Settle
@@ -47,6 +48,7 @@ class Installation:
         self.queue: QueueStore = self.db.queue
         self.campaigns: CampaignStore = self.db.campaigns
         self.suppression: SuppressionList = self.db.suppression
+        self.accounts: AccountStore = self.db.accounts
 
     async def another(self) -> "Installation":
         other = Installation(self.database, self.folder, self.clock)

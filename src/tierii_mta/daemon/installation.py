@@ -21,6 +21,7 @@ from tierii_mta.clock import Clock, SystemClock
 from tierii_mta.consent.suppression import SuppressionList
 from tierii_mta.daemon.settings import LoadedSettings, Settings
 from tierii_mta.errors import ConfigurationError, Unavailable
+from tierii_mta.inbound.accounts import AccountStore
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.intake import Intake, Submission
@@ -42,6 +43,7 @@ class Installation:
     queue: QueueStore
     campaigns: CampaignStore
     suppression: SuppressionList
+    accounts: AccountStore
 
     @property
     def settings(self) -> Settings:
@@ -115,7 +117,9 @@ async def open_installation(
         upgrade=upgrade,
     )
     try:
-        yield Installation(loaded, clock, codec, database.queue, database.campaigns, database.suppression)
+        yield Installation(
+            loaded, clock, codec, database.queue, database.campaigns, database.suppression, database.accounts
+        )
     finally:
         await database.close()
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from tierii_mta.clock import Clock
 from tierii_mta.errors import ConfigurationError, NotFound
+from tierii_mta.storage.accounts import StoredAccounts
 from tierii_mta.storage.backend import SQLITE_FILE, connections_for
 from tierii_mta.storage.campaigns import StoredCampaigns
 from tierii_mta.storage.connection import Connections
@@ -28,6 +29,7 @@ class Database:
         self.queue = StoredQueue(connections, clock, node)
         self.campaigns = StoredCampaigns(connections, clock, node)
         self.suppression = StoredSuppressions(connections, clock, node)
+        self.accounts = StoredAccounts(connections)
 
     @classmethod
     async def open(
