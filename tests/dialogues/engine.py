@@ -6,6 +6,7 @@ example.test is ours: `unknown@` has no mailbox (550), `later@` waits (450), `le
 
 from typing import Literal
 
+from tests.dialogues.replies import faults
 from tests.dialogues.script import Script
 from tierii_mta.mail.reply import Reply
 from tierii_mta.smtp.data_reader import with_crlf
@@ -44,7 +45,9 @@ class Owner:
         while (event := self.server.next_event()) is not None:
             self.events.append(event)
             self._meet(event)
-        return self.server.take_output()
+        said = self.server.take_output()
+        assert (wrong := faults(said)) is None, wrong
+        return said
 
     def _meet(self, event: Event) -> None:
         match event:

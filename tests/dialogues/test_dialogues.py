@@ -1,4 +1,4 @@
-"""Every story of this folder, played against the engine: packet by packet, and cut into octets where that is the same."""
+"""Every story of this folder, played against the engine: by packets, and by octets where that makes no difference."""
 
 import pytest
 

@@ -74,7 +74,7 @@ class DataReader:
         """Note the longest line. Hops from line end to line end as far apart as no longer line fits between."""
         start = -self._open_line  # of the line under way
         while True:
-            reach = start + max(self.faults.longest_line, _EVERYBODY_TAKES) + 2  # its CR LF may lie before it
+            reach = start + max(self.faults.longest_line, _EVERYBODY_TAKES) + 1
             end = piece.rfind(b"\n", max(start, 0), max(reach, 0))
             if end < 0:
                 end = piece.find(b"\n", max(reach, 0))
