@@ -67,6 +67,8 @@ _SMTP_FIELDS = (
     "elapsed_ms",
 )
 
+_INBOUND_FIELDS = ("inbox", "reverse_path", "remote", "size", "recipients", "tokens")
+
 DATA_FIELDS: Mapping[EventType, tuple[str, ...]] = {
     EventType.DELIVERED: _SMTP_FIELDS,
     EventType.SENT: _SMTP_FIELDS,
@@ -81,6 +83,8 @@ DATA_FIELDS: Mapping[EventType, tuple[str, ...]] = {
     EventType.SUPPRESSION_DELETED: ("scope", "reason"),
     EventType.LANE_SUSPENDED: ("domain", "until", "reason", "reply"),
     EventType.LANE_RESUMED: ("domain",),
+    EventType.INBOUND_RECEIVED: _INBOUND_FIELDS,
+    EventType.INBOUND_QUARANTINED: _INBOUND_FIELDS,
 }
 """What `data` may hold, per type that has any. Fields without a value are left out."""
 

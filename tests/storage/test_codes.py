@@ -8,6 +8,7 @@ import pytest
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.events import EventType
 from tierii_mta.queue.delivery import CLAIMABLE, FailureReason, State
+from tierii_mta.queue.received import InboxState
 from tierii_mta.queue.store import ChangeKind
 from tierii_mta.smtp.requests import Notify, Return
 from tierii_mta.storage import codes
@@ -21,6 +22,7 @@ from tierii_mta.storage import codes
         (CampaignState, codes.CAMPAIGN_STATE),
         (ChangeKind, codes.CHANGE),
         (EventType, codes.EVENT),
+        (InboxState, codes.INBOX_STATE),
         (Return, codes.RETURN),
         (Notify, codes.NOTIFY),
     ],

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from tierii_mta.clock import Clock
 from tierii_mta.errors import TieriiError, Unavailable
 from tierii_mta.queue.alarm import Alarm
-from tierii_mta.queue.store import Accept, CommitFailed, Operation, QueueStore, Result
+from tierii_mta.queue.store import Accept, CommitFailed, Operation, QueueStore, Receive, Result
 
 GROUP_ROWS = 1_000
 _MAX_GATHER_S = 0.005
@@ -229,4 +229,10 @@ def _not_now(sickness: Unavailable | None) -> Unavailable:
 
 
 def _rows(operation: Operation) -> int:
-    return 1 + len(operation.deliveries) + len(operation.parts) if isinstance(operation, Accept) else 1
+    match operation:
+        case Accept():
+            return 1 + len(operation.deliveries) + len(operation.parts)
+        case Receive():
+            return 1 + len(operation.entry.recipients) + len(operation.parts)
+        case _:
+            return 1

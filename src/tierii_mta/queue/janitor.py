@@ -37,6 +37,7 @@ class Retention:
     events: timedelta = timedelta(days=90)
     deliveries: timedelta = timedelta(days=400)
     bodies: timedelta = timedelta(days=7)
+    inbox: timedelta = timedelta(days=365)
 
 
 def _nobody_asks(count: int) -> None:
@@ -102,6 +103,7 @@ class Janitor:
                 deliveries_before=later(now, -self._retention.deliveries),
                 events_before=later(now, -self._retention.events),
                 bodies_before=later(now, -self._retention.bodies),
+                inbox_before=later(now, -self._retention.inbox),
                 limit=_PURGE_PAGE,
             )
             >= _PURGE_PAGE

@@ -30,6 +30,7 @@ from tierii_mta.queue.delivery import (
     State,
     StreamId,
 )
+from tierii_mta.queue.received import InboxEntry, InboxId
 from tierii_mta.queue.views import History, Node, Suspension
 from tierii_mta.smtp.requests import Notify, Return
 
@@ -150,8 +151,23 @@ class Record:
     events: Sequence[Event]
 
 
-Operation = Accept | Activate | Settle | SuspendLane | Record
-Result = Accepted | bool | None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receive:
+    """Keep a received message in the inbox, with `inbound.received` or `.quarantined`. Result: `Received`."""
+
+    entry: InboxEntry
+    parts: Parts  # as it came, under the fields that final delivery puts on top
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What a `Receive` made."""
+
+    id: InboxId
+
+
+Operation = Accept | Activate | Settle | SuspendLane | Record | Receive
+Result = Accepted | Received | bool | None
 
 
 # -- what the queue reads --------------------------------------------------------------------------------------
@@ -289,9 +305,13 @@ class QueueStore(Protocol):
         deliveries_before: Instant,
         events_before: Instant,
         bodies_before: Instant | None = None,
+        inbox_before: Instant | None = None,
         limit: int = 2000,
     ) -> int:
-        """One page of retention: delete final rows, old events, and bodies nobody waits for; return how many went."""
+        """One page of retention: delete final rows, old events, bodies nobody waits for, and received mail.
+
+        Return how many went.
+        """
 
     async def drop_lanes(self, *, before: Instant, limit: int = 1000) -> int:
         """Delete a page of lanes of campaigns that ended before and have no rows left; return how many. Ids stay."""

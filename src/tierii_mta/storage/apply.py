@@ -18,6 +18,7 @@ from tierii_mta.queue.store import (
     Activate,
     ChangeKind,
     Operation,
+    Receive,
     Record,
     Result,
     Settle,
@@ -27,6 +28,7 @@ from tierii_mta.storage.accept import accept_all
 from tierii_mta.storage.bulk import Values, of_ids, update_rows
 from tierii_mta.storage.codes import MARK_OF_EVENT, REASON, STATE, STATE_OF, Mark
 from tierii_mta.storage.crashes import count_crashes
+from tierii_mta.storage.inbox import receive_all
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.suppression import put_suppressions
 from tierii_mta.storage.tables import delivery, lane
@@ -129,6 +131,8 @@ def apply_all(connection: Connection, operations: Sequence[Operation], ledger: L
     """Do it, in the transaction of `connection`."""
     accepts = [one for one in operations if isinstance(one, Accept)]
     accepted = iter(accept_all(connection, accepts, ledger) if accepts else ())
+    receives = [one for one in operations if isinstance(one, Receive)]
+    received = iter(receive_all(connection, receives, ledger) if receives else ())
     group = _Group(connection, ledger)
     group.load(_named(operations))
     results: list[Result] = []
@@ -136,6 +140,8 @@ def apply_all(connection: Connection, operations: Sequence[Operation], ledger: L
         match one:
             case Accept():
                 results.append(next(accepted))
+            case Receive():
+                results.append(next(received))
             case Activate():
                 results.append(group.activate(one))
             case Settle():
@@ -163,7 +169,7 @@ def _named(operations: Sequence[Operation]) -> set[int]:
                 named.add(one.delivery.id)
             case Record():
                 named.update(_marked_by(one))
-            case Accept() | SuspendLane():
+            case Accept() | Receive() | SuspendLane():
                 pass
     return named
 

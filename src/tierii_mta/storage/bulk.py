@@ -28,6 +28,8 @@ from sqlalchemy import (
 from tierii_mta.storage.tables import AnyRow
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)  # a few, so that a few statements are prepared and kept
+_PART = ("message", "position", "content")
+_PARTS_BYTES = 1 << 20
 _MAX_VALUES = 30_000  # SQLite binds at most 32,766
 _POSTGRES_TYPES = (
     (BigInteger, "bigint"),
@@ -64,6 +66,20 @@ def insert_returning(
     for result in _run(connection, _columns(table, columns), rows, statement):
         found += sorted(result.scalars())
     return found
+
+
+def insert_parts(connection: Connection, table: Table, messages: Iterable[tuple[int, Iterable[bytes]]]) -> None:
+    """Insert the parts of messages by their ids, about a megabyte a statement, which is all that is held of them."""
+    page: list[Values] = []
+    held = 0
+    for message, parts in messages:
+        for position, part in enumerate(parts):
+            page.append((message, position, part))
+            held += len(part)
+            if held >= _PARTS_BYTES:
+                insert_rows(connection, table, _PART, page)
+                page, held = [], 0
+    insert_rows(connection, table, _PART, page)
 
 
 def update_rows(

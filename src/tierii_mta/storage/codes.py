@@ -10,6 +10,7 @@ from enum import IntEnum
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.events import EventType
 from tierii_mta.queue.delivery import FailureReason, State
+from tierii_mta.queue.received import InboxState
 from tierii_mta.queue.store import ChangeKind
 from tierii_mta.smtp.requests import Notify, Return
 
@@ -114,6 +115,9 @@ CHANGE: Mapping[ChangeKind, int] = {
     ChangeKind.SUPPRESSION: 3,
 }
 CHANGE_OF: Mapping[int, ChangeKind] = {code: kind for kind, code in CHANGE.items()}
+
+INBOX_STATE: Mapping[InboxState, int] = {InboxState.NEW: 0, InboxState.QUARANTINED: 1}
+INBOX_STATE_OF: Mapping[int, InboxState] = {code: state for state, code in INBOX_STATE.items()}
 
 EVENT: Mapping[EventType, int] = {
     EventType.SENT: 1,

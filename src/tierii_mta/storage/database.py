@@ -14,6 +14,7 @@ from tierii_mta.storage.accounts import StoredAccounts
 from tierii_mta.storage.backend import SQLITE_FILE, connections_for
 from tierii_mta.storage.campaigns import StoredCampaigns
 from tierii_mta.storage.connection import Connections
+from tierii_mta.storage.inbox import StoredInbox
 from tierii_mta.storage.migrate import bring_up_to_date
 from tierii_mta.storage.queue import StoredQueue
 from tierii_mta.storage.sqlite import SqliteConnections
@@ -29,6 +30,7 @@ class Database:
         self.queue = StoredQueue(connections, clock, node)
         self.campaigns = StoredCampaigns(connections, clock, node)
         self.suppression = StoredSuppressions(connections, clock, node)
+        self.inbox = StoredInbox(connections)
         self.accounts = StoredAccounts(connections)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Retention: final deliveries, old events, old bodies and read changes go, a page a commit.
+"""Retention: final deliveries, old events, old bodies, received mail and read changes go, a page a commit.
 
 Owns what may be deleted and by which index it is found.  Campaigns stay, so that their ids stay taken; the tally
 stays, so that a report outlives its rows.  Lanes go when nothing of their campaign is left.
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, 
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import Instant, later
 from tierii_mta.queue.delivery import OPEN
+from tierii_mta.storage import inbox
 from tierii_mta.storage.codes import CAMPAIGN_STATE, STATE, StreamState
 from tierii_mta.storage.tables import body_part, campaign, change, delivery, event, lane, message, stream, tally
 
@@ -24,14 +25,17 @@ def purge(
     deliveries_before: Instant,
     events_before: Instant,
     bodies_before: Instant | None,
+    inbox_before: Instant | None,
     changes_before: Instant,
     limit: int,
 ) -> int:
-    """Delete one page of each kind and return how many deliveries, events and bodies went."""
+    """Delete one page of each kind and return how many deliveries, events, bodies and received messages went."""
     gone = _deliveries(connection, deliveries_before, limit)
     gone += _oldest(connection, event.c.seq, event.c.at, events_before, limit)
     if bodies_before is not None:
         gone += _bodies(connection, bodies_before, limit)
+    if inbox_before is not None:
+        gone += inbox.purge(connection, inbox_before, limit)
     _oldest(connection, change.c.seq, change.c.at, changes_before, limit)
     return gone
 

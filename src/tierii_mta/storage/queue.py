@@ -202,14 +202,18 @@ class StoredQueue:
         deliveries_before: Instant,
         events_before: Instant,
         bodies_before: Instant | None = None,
+        inbox_before: Instant | None = None,
         limit: int = 2000,
     ) -> int:
-        """One page of retention. `bodies_before` also drops the bodies of older messages that nobody waits for."""
+        """One page of retention. `bodies_before` also drops the bodies of older messages that nobody waits for,
+        `inbox_before` mail received before.
+        """
         gone = await self._connections.write(
             purge.purge,
             deliveries_before=deliveries_before,
             events_before=events_before,
             bodies_before=bodies_before,
+            inbox_before=inbox_before,
             changes_before=later(self._clock.now(), -_CHANGES_KEPT),
             limit=limit,
         )
