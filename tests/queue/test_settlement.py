@@ -12,6 +12,7 @@ from tests.support.clock import START
 from tierii_mta.clock import Instant, rfc3339
 from tierii_mta.consent.suppression import EVERYWHERE, SuppressionReason
 from tierii_mta.events import DATA_FIELDS, EventType
+from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.crashes import Crashes
 from tierii_mta.queue.delivery import (
     TRANSITIONS,
@@ -22,8 +23,10 @@ from tierii_mta.queue.delivery import (
     Failed,
     FailureReason,
     InDoubt,
+    MessageRow,
     Outcome,
     Priority,
+    Report,
     Returned,
     Stage,
     State,
@@ -95,7 +98,13 @@ def test_a_deferral_past_the_deadline_expires() -> None:
     assert (done.to_state, done.reason) == (State.FAILED, FailureReason.EXPIRED)
     (event,) = done.events
     assert event.type is EventType.EXPIRED
-    assert event.data == {"age_s": 86400, "attempts": 4, "last_reply": "451 4.2.2 full"}
+    assert event.data == {
+        "age_s": 86400,
+        "attempts": 4,
+        "last_reply": "451 4.2.2 full",
+        "stage": "dot",
+        "mx": "mx.d1.example",
+    }
 
 
 def test_a_refusal_of_us_that_lasts_to_the_deadline_is_blocked_and_suppresses_nobody() -> None:
@@ -298,3 +307,56 @@ def test_every_outcome_follows_the_state_table_and_declares_its_events(
     for event in done.events:
         assert set(event.data) <= set(DATA_FIELDS[event.type])
         assert None not in event.data.values()
+
+
+def submitted(attempts: int = 0) -> Delivery:
+    return delivery(campaign=None, message=MessageRow(1), reverse_path="ann@example.com", attempts=attempts)
+
+
+def test_a_failure_of_submitted_mail_is_reported() -> None:
+    done = settle(Failed(attempt=attempt(550, "no"), reason=FailureReason.REJECTED), submitted())
+    assert done.report == Report(action=Action.FAILED, at=START)
+
+
+def test_nobody_is_told_of_campaign_mail_nor_of_mail_from_the_null_sender() -> None:
+    failed = Failed(attempt=attempt(550, "no"), reason=FailureReason.REJECTED)
+    assert settle(failed).report is None
+    assert settle(failed, delivery(campaign=None, message=MessageRow(1), reverse_path="")).report is None
+
+
+def test_success_is_reported_where_the_peer_does_not() -> None:
+    assert settle(Delivered(attempt=attempt(250, is_untold=True)), submitted()).report == Report(
+        action=Action.RELAYED, at=START
+    )
+    assert settle(Delivered(attempt=attempt(250)), submitted()).report is None
+
+
+def test_a_delay_is_reported_at_its_time_from_the_last_attempt_before_it() -> None:
+    deferred = Deferred(attempt=attempt(450, "later"))
+    late = START + 4 * 3_600_000
+    assert settle(deferred, submitted(attempts=1), now=after(hours=2)).report is None, "the next attempt is in time"
+    at_three = settle(deferred, submitted(attempts=1), now=after(hours=3, minutes=30)).report
+    assert at_three == Report(action=Action.DELAYED, at=Instant(late))
+    at_six = settle(deferred, submitted(attempts=9), now=after(hours=6)).report
+    assert at_six == Report(action=Action.DELAYED, at=after(hours=6))
+
+
+def test_without_a_delay_warning_only_the_end_is_reported() -> None:
+    settlement = Settlement(SettlementPolicy(schedule=SCHEDULE, delay_warning=timedelta(0)), Epoch(7))
+    deferred = Deferred(attempt=attempt(450, "later"))
+    made = settlement.settle(submitted(), deferred, from_state=State.ACTIVE, moment=moment(after(hours=9)))
+    assert made.report is None
+
+
+def test_what_was_returned_unattempted_is_no_news() -> None:
+    assert settle(Returned(why="drain"), submitted(), now=after(hours=9), from_state=State.QUEUED).report is None
+
+
+def test_mail_from_the_null_sender_is_tried_less_often() -> None:
+    rare = RetrySchedule(intervals=(timedelta(hours=8),), lifetime=timedelta(days=1))
+    settlement = Settlement(SettlementPolicy(schedule=SCHEDULE, of_null_sender=rare), Epoch(7))
+    deferred = Deferred(attempt=attempt(450, "later"))
+    notification = delivery(campaign=None, message=MessageRow(1), reverse_path="")
+    made = settlement.settle(notification, deferred, from_state=State.ACTIVE, moment=moment())
+    assert made.due == after(hours=8)
+    assert settlement.settle(submitted(), deferred, from_state=State.ACTIVE, moment=moment()).due == after(minutes=5)

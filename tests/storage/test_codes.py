@@ -7,6 +7,7 @@ import pytest
 
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.events import EventType
+from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.delivery import CLAIMABLE, FailureReason, State
 from tierii_mta.queue.received import InboxState
 from tierii_mta.queue.store import ChangeKind
@@ -25,6 +26,7 @@ from tierii_mta.storage import codes
         (InboxState, codes.INBOX_STATE),
         (Return, codes.RETURN),
         (Notify, codes.NOTIFY),
+        (Action, codes.ACTION),
     ],
 )
 def test_every_name_has_a_number_of_its_own(kind: type[Enum], mapping: Mapping[Enum, int]) -> None:

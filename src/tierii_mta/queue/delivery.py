@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import NewType
 
 from tierii_mta.clock import Instant
+from tierii_mta.mail.dsn import Action
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.reply import Reply
 
@@ -106,6 +107,17 @@ class Delivery:
     was_blocked: bool = False  # the last refusal was of us, not of the person
 
 
+ReportKey = tuple[DeliveryId, Action]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the sender may be told of a delivery, from `at` on; whether they asked to be told, the store knows."""
+
+    action: Action
+    at: Instant
+
+
 class Stage(StrEnum):
     """How far an attempt came; the word operators see in `why`."""
 
@@ -138,6 +150,7 @@ class Attempt:
     provider: str = "other"
     message_id: str | None = None
     body_hash: str | None = None
+    is_untold: bool = False  # the sender asked to be told of success, and the peer will not tell
     elapsed: timedelta = timedelta(0)
 
 

@@ -1,8 +1,9 @@
 """Settlement: what an attempt's outcome writes, with its events.
 
 Owns the step from an `Outcome` to the store's operations: the new state, the next due time, the events and their
-fields, the suppression of a person who is gone, the suspension of a lane that refuses us. Not what a reply means
-(outbound.interpret) nor who commits it (queue.committer). Pure: time, chance and ids come in as `Moment`.
+fields, the report to the sender of submitted mail, the suppression of a person who is gone, the suspension of a lane
+that refuses us. Not what a reply means (outbound.interpret) nor who commits it (queue.committer). Pure: time, chance
+and ids come in as `Moment`.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any, assert_never
 from tierii_mta.clock import Instant, elapsed, later, rfc3339
 from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionReason
 from tierii_mta.events import Event, EventType
+from tierii_mta.mail.dsn import Action
 from tierii_mta.mail.reply import Reply
 from tierii_mta.queue.crashes import FAULT, Crashes
 from tierii_mta.queue.delivery import (
@@ -28,6 +30,7 @@ from tierii_mta.queue.delivery import (
     InDoubt,
     Lane,
     Outcome,
+    Report,
     Returned,
     Stage,
     State,
@@ -48,11 +51,17 @@ class SettlementPolicy:
     """The operator's choices (`outbound.retry`, `outbound.in_doubt`)."""
 
     schedule: RetrySchedule
+    of_null_sender: RetrySchedule | None = None  # None: as all others
+    delay_warning: timedelta = timedelta(hours=4)  # from acceptance; 0: never
     in_doubt_campaign: InDoubtAction = InDoubtAction.COMPLETE
     in_doubt_submission: InDoubtAction = InDoubtAction.RESEND
     in_doubt_wait: timedelta = timedelta(minutes=30)
     suspension: timedelta = timedelta(minutes=30)  # of a lane that refuses us, the first time
     longest_suspension: timedelta = timedelta(hours=4)
+
+    def schedule_of(self, delivery: Delivery) -> RetrySchedule:
+        """Return when a delivery is tried again."""
+        return self.of_null_sender if self.of_null_sender and delivery.reverse_path == "" else self.schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +178,7 @@ class _Writer:
         delivery, attempt = self.delivery, outcome.attempt
         # A failure of our own or of the network says nothing new about who refused us last.
         is_blocked = outcome.is_blocked or (delivery.was_blocked and attempt.is_local)
-        due = self.settlement.policy.schedule.next_attempt(
+        due = self.settlement.policy.schedule_of(delivery).next_attempt(
             delivery, now=self.moment.now, spread=self.moment.spread, retry_after=outcome.retry_after
         )
         if isinstance(due, Expired):
@@ -251,7 +260,23 @@ class _Writer:
             last_reply=str(attempt.reply),
             events=events,
             suppression=suppression,
+            report=self._report(to_state, due, attempt),
         )
+
+    def _report(self, to_state: State, due: Instant | None, attempt: Attempt) -> Report | None:
+        """Return what the sender of submitted mail is to be told. A delay is known at the last attempt before it."""
+        delivery, now = self.delivery, self.moment.now
+        if delivery.message is None or not delivery.reverse_path:
+            return None
+        if to_state is State.FAILED:
+            return Report(action=Action.FAILED, at=now)
+        if to_state is State.COMPLETED and attempt.is_untold:
+            return Report(action=Action.RELAYED, at=now)
+        warning = self.settlement.policy.delay_warning
+        late_at = later(delivery.accepted_at, warning)
+        if warning and due is not None and due > late_at:
+            return Report(action=Action.DELAYED, at=max(now, late_at))
+        return None
 
     def _suppression(self, attempt: Attempt) -> Suppression:
         return Suppression(
@@ -273,7 +298,12 @@ class _Writer:
             "age_s": round(age.total_seconds()),
             "attempts": self.delivery.attempts + 1,
             "last_reply": str(attempt.reply),
+            "stage": str(attempt.stage),
         }
+        if attempt.mx is not None:
+            data["mx"] = attempt.mx
+        if attempt.is_local:
+            data["is_local"] = True
         return self._event(EventType.EXPIRED, attempt, data)
 
     def _smtp_event(self, kind: EventType, attempt: Attempt, extra: dict[str, Any] | None = None) -> Event:
@@ -305,6 +335,8 @@ def _smtp_data(attempt: Attempt, number: int) -> dict[str, Any]:
         "attempt": number,
         "elapsed_ms": round(attempt.elapsed / timedelta(milliseconds=1)),
     }
+    if attempt.is_local:
+        data["is_local"] = True
     if attempt.mx is not None:
         data["mx"] = attempt.mx
     if attempt.address is not None:

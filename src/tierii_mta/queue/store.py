@@ -27,6 +27,8 @@ from tierii_mta.queue.delivery import (
     LaneId,
     MessageRow,
     Priority,
+    Report,
+    ReportKey,
     State,
     StreamId,
 )
@@ -70,7 +72,7 @@ class Parts(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accept:
-    """Keep a stored message and its deliveries. Result: the `MessageRow` and the ids, as `Accepted`."""
+    """Keep a stored message and its deliveries. Result: `Accepted`; None where not all `reports` are owed any more."""
 
     stream: str  # name of the stream, e.g. "send" or "user:shop"; created when missing
     priority: Priority
@@ -88,6 +90,7 @@ class Accept:
     is_smtputf8: bool = False
     label: str | None = None  # X-Tierii-Campaign
     tag: str | None = None  # X-Tierii-Tag
+    reports: Sequence[ReportKey] = ()  # that the message makes: kept only if all are owed, which they then are not
     events: Sequence[Event] = ()  # their delivery_id is filled in by the store, one event per delivery in order
 
 
@@ -132,6 +135,7 @@ class Settle:
     last_reply: str | None = None  # None: keep what is there
     events: Sequence[Event] = ()
     suppression: Suppression | None = None
+    report: Report | None = None  # of stored messages; once for each action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

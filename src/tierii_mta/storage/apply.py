@@ -7,6 +7,7 @@ written kind by kind with `executemany`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from sqlalchemy import Connection, update
 
@@ -30,6 +31,7 @@ from tierii_mta.storage.codes import MARK_OF_EVENT, REASON, STATE, STATE_OF, Mar
 from tierii_mta.storage.crashes import count_crashes
 from tierii_mta.storage.inbox import receive_all
 from tierii_mta.storage.ledger import Ledger
+from tierii_mta.storage.reports import fulfil
 from tierii_mta.storage.suppression import put_suppressions
 from tierii_mta.storage.tables import delivery, lane
 
@@ -87,6 +89,8 @@ class _Group:
         if one.is_crash:
             self.crashed.append(one.delivery.id)
         self.ledger.record(one.events, delivery=one.delivery.id)
+        if one.report is not None:
+            self.ledger.owe(one.delivery.id, one.report.action, one.report.at)
         return True
 
     def _mark(self, delivery_id: int, row: _Row, mark: Mark) -> None:
@@ -129,8 +133,7 @@ class _Group:
 
 def apply_all(connection: Connection, operations: Sequence[Operation], ledger: Ledger) -> Sequence[Result]:
     """Do it, in the transaction of `connection`."""
-    accepts = [one for one in operations if isinstance(one, Accept)]
-    accepted = iter(accept_all(connection, accepts, ledger) if accepts else ())
+    accepted = iter(_accept(connection, [one for one in operations if isinstance(one, Accept)], ledger))
     receives = [one for one in operations if isinstance(one, Receive)]
     received = iter(receive_all(connection, receives, ledger) if receives else ())
     group = _Group(connection, ledger)
@@ -156,6 +159,13 @@ def apply_all(connection: Connection, operations: Sequence[Operation], ledger: L
     _write_suppressions(connection, operations, results, ledger)
     ledger.write(connection)
     return results
+
+
+def _accept(connection: Connection, accepts: Sequence[Accept], ledger: Ledger) -> Sequence[Result]:
+    """Keep the messages but those whose reports are not owed any more."""
+    kept = [not one.reports or fulfil(connection, one.reports, one.accepted_at) for one in accepts]
+    made = iter(accept_all(connection, list(compress(accepts, kept)), ledger) if any(kept) else ())
+    return [next(made) if is_kept else None for is_kept in kept]
 
 
 def _named(operations: Sequence[Operation]) -> set[int]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, update
 from tierii_mta.clock import Instant
 from tierii_mta.consent.suppression import Suppression
 from tierii_mta.events import EventType
+from tierii_mta.mail.dsn import Action
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.crashes import FAULT
 from tierii_mta.queue.delivery import (
@@ -116,6 +117,7 @@ def set_aside(row: Claimed | AnyRow, at: AnyRow, why: str, now: Instant, ledger:
     ledger.happened(
         EventType.FAILED, now, campaign_id=at.campaign, delivery_id=row.id, recipient=row.recipient, data=data
     )
+    ledger.owe(row.id, Action.FAILED, now)
     return {
         "state": STATE[State.FAILED],
         "owner": None,
@@ -167,6 +169,8 @@ def _without_suppressed(
             ledger.move(at.stream, row.priority, from_state, State.QUEUED)
             continue
         ended.append(row.id)
+        if row.message is not None:
+            ledger.owe(row.id, Action.FAILED, now)
         ledger.move(at.stream, row.priority, from_state, State.SUPPRESSED)
         ledger.happened(
             EventType.SUPPRESSED,

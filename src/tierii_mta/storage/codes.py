@@ -9,6 +9,7 @@ from enum import IntEnum
 
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.events import EventType
+from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.delivery import FailureReason, State
 from tierii_mta.queue.received import InboxState
 from tierii_mta.queue.store import ChangeKind
@@ -60,6 +61,10 @@ NOTIFY: Mapping[Notify, int] = {Notify.NEVER: 1, Notify.SUCCESS: 2, Notify.FAILU
 
 RETURN: Mapping[Return, int] = {Return.FULL: 1, Return.HEADERS: 2}
 RETURN_OF: Mapping[int, Return] = {code: kind for kind, code in RETURN.items()}
+
+ACTION: Mapping[Action, int] = {Action.FAILED: 1, Action.DELAYED: 2, Action.RELAYED: 3, Action.DELIVERED: 4}
+"""`report.kind`."""
+ACTION_OF: Mapping[int, Action] = {code: action for action, code in ACTION.items()}
 
 MARK_OF_EVENT: Mapping[EventType, Mark] = {
     EventType.OPENED: Mark.OPENED,

@@ -17,6 +17,7 @@ from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.inbox import StoredInbox
 from tierii_mta.storage.migrate import bring_up_to_date
 from tierii_mta.storage.queue import StoredQueue
+from tierii_mta.storage.reports import StoredReports
 from tierii_mta.storage.sqlite import SqliteConnections
 from tierii_mta.storage.suppression import StoredSuppressions
 
@@ -28,6 +29,7 @@ class Database:
         self._connections = connections
         self.schema = schema
         self.queue = StoredQueue(connections, clock, node)
+        self.reports = StoredReports(connections)
         self.campaigns = StoredCampaigns(connections, clock, node)
         self.suppression = StoredSuppressions(connections, clock, node)
         self.inbox = StoredInbox(connections)

@@ -1,7 +1,7 @@
-"""What a commit owes to the other tables: tally, changes and events, written last and in one order.
+"""What a commit owes to the other tables: reports, tally, changes and events, written last and in one order.
 
-Owns `Ledger`, which a transaction fills as it goes.  Written in the same order by everybody (tally by key, then the
-commit-order lock, then changes and events), so that two transactions on PostgreSQL cannot wait for each other.
+Owns `Ledger`, which a transaction fills as it goes.  Written in the same order by everybody (reports and tally by key,
+then the commit-order lock, then changes and events), so that two transactions on PostgreSQL cannot wait for each other.
 """
 
 import json
@@ -14,11 +14,13 @@ from sqlalchemy import Connection
 
 from tierii_mta.clock import Clock, Instant, sortable_id
 from tierii_mta.events import Event, EventType
+from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.delivery import LaneId, State, StreamId
 from tierii_mta.queue.store import ChangeKind
 from tierii_mta.storage.backend import take_commit_order
 from tierii_mta.storage.bulk import Values, insert_rows
 from tierii_mta.storage.codes import CHANGE, EVENT, MARK_KIND_BASE, STATE, Mark
+from tierii_mta.storage.reports import owe
 from tierii_mta.storage.tables import change, event, tally
 
 _quoted = encode_basestring
@@ -47,6 +49,7 @@ class Ledger:
         self._counts: Counter[tuple[int, int, int]] = Counter()
         self._changes: dict[tuple[ChangeKind, int | None, int | None], None] = {}
         self._events: list[tuple[Event, int | None]] = []  # with the delivery it is about
+        self._reports: list[tuple[int, Action, Instant]] = []
 
     def enter(self, stream: int, priority: int, state: State, count: int = 1) -> None:
         """Count new rows in a state (or, with a negative count, rows that are gone)."""
@@ -60,6 +63,10 @@ class Ledger:
     def mark(self, stream: int, priority: int, mark: Mark) -> None:
         """Count a person who was marked for the first time."""
         self._counts[stream, priority, MARK_KIND_BASE + mark] += 1
+
+    def owe(self, delivery: int, action: Action, at: Instant) -> None:
+        """Owe the sender of submitted mail a report, if they want one."""
+        self._reports.append((delivery, action, at))
 
     def announce(self, kind: ChangeKind, *, stream: StreamId | None = None, lane: LaneId | None = None) -> None:
         """Tell other processes; the same news twice in one commit is told once."""
@@ -75,6 +82,7 @@ class Ledger:
 
     def write(self, connection: Connection) -> None:
         """Write everything; the last thing a transaction does before its commit."""
+        owe(connection, self._reports)
         self._write_tally(connection)
         if not self._changes and not self._events:
             return

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, 
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import Instant, later
 from tierii_mta.queue.delivery import OPEN
-from tierii_mta.storage import inbox
+from tierii_mta.storage import inbox, reports
 from tierii_mta.storage.codes import CAMPAIGN_STATE, STATE, StreamState
 from tierii_mta.storage.tables import body_part, campaign, change, delivery, event, lane, message, stream, tally
 
@@ -51,6 +51,7 @@ def _deliveries(connection: Connection, before: Instant, limit: int) -> int:
     ids = list(connection.execute(page).scalars())
     if not ids:
         return 0
+    reports.forget(connection, ids)
     gone = connection.execute(delete(delivery).where(delivery.c.id.in_(ids)).returning(delivery.c.message)).scalars()
     _drop_messages(connection, {one for one in gone if one is not None})
     return len(ids)

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, upd
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import Instant, later
 from tierii_mta.events import EventType
+from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.crashes import Crashes, Freed
 from tierii_mta.queue.delivery import IN_HAND, OPEN, DeliveryId, Epoch, FailureReason, State, StreamId
 from tierii_mta.queue.store import ChangeKind
@@ -166,6 +167,8 @@ def expire(connection: Connection, now: Instant, *, grace: timedelta, limit: int
     _move(connection, expired, at, State.FAILED, ledger, reason=REASON[FailureReason.EXPIRED], finished_at=now)
     for row in rows:
         kind, data = _end_of_age(row, now)
+        if at[row.lane].campaign is None:
+            ledger.owe(row.id, Action.FAILED, now)
         ledger.happened(
             kind, now, campaign_id=at[row.lane].campaign, delivery_id=row.id, recipient=row.recipient, data=data
         )
