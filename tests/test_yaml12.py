@@ -61,6 +61,12 @@ def test_aliases_cannot_explode() -> None:
         parse(bomb)
 
 
+@pytest.mark.parametrize("text", ["a: " + "[" * 5_000, "a: " + "[" * 5_000 + "]" * 5_000, "- " * 5_000])
+def test_what_is_nested_thousands_of_levels_deep_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="nested too deeply"):
+        parse(text)
+
+
 def test_an_alias_of_itself_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="aliased too deeply"):
         parse("a: &a [*a]")

@@ -95,6 +95,8 @@ def parse(text: str, *, file: str, error: type[ConfigurationError] | type[Any] =
         ) from cause
     except yaml.YAMLError as cause:
         raise error(f"is not valid YAML: {cause}", where=file) from cause
+    except RecursionError as cause:  # the parser calls itself for each level
+        raise error("is nested too deeply", where=file, remedy="write it flatter") from cause
     document = Document(file, {} if root is None else None)
     if root is None:
         return document
