@@ -4,11 +4,12 @@ Owns the values and the port they are kept behind; not how a password is proven 
 when a limit is reached (inbound.submission).  Pure.
 """
 
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType, Protocol, Self
+from typing import NamedTuple, NewType, Protocol, Self
 
 from tierii_mta.clock import Instant
 from tierii_mta.consent.suppression import Suppression
@@ -109,13 +110,27 @@ class Account:
         return any(pattern.covers(address) for pattern in self.senders)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What an account has sent on one day."""
+class Usage(NamedTuple):
+    """What an account has sent on one day, or is about to send."""
 
     messages: int = 0
     recipients: int = 0
     newcomers: int = 0
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Return the sum."""
+        return Usage(*map(operator.add, self, other))
+
+    def minus(self, other: "Usage") -> "Usage":
+        """Return the difference."""
+        return Usage(*map(operator.sub, self, other))
+
+    def at_least(self, other: "Usage") -> "Usage":
+        """Return the larger of each."""
+        return Usage(*map(max, self, other))
+
+
+NOTHING = Usage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
