@@ -19,22 +19,34 @@ _ODD = re.compile(r"[^A-Za-z0-9._:\[\]-]")  # what no host name or literal holds
 
 
 def received(
-    session: Session, *, by: str, id: str, at: Instant, recipient: Address | None = None, is_smtputf8: bool = False
+    session: Session,
+    *,
+    by: str,
+    id: str,
+    at: Instant,
+    recipient: Address | None = None,
+    is_smtputf8: bool = False,
+    hides_client: bool = False,
 ) -> bytes:
     """Return the Received field of a message that came through `session`, folded, with its line end.
 
     `by` is our name, `id` what logs know the message by.  `recipient` is named where there is only one: others need
     not learn of each other.
     """
-    client = _ODD.sub("?", session.client_name) or "unknown"
-    literal = f"[{session.remote}]" if session.remote.version == 4 else f"[IPv6:{session.remote}]"
+    client = by if hides_client else _client(session)
     version, _, cipher = (session.tls or "").partition(" ")
-    lines = [f"Received: from {client} ({literal})", f"by {by} with {protocol(session, is_smtputf8=is_smtputf8)}"]
+    lines = [f"Received: from {client}", f"by {by} with {protocol(session, is_smtputf8=is_smtputf8)}"]
     lines.append(f"id {id}" + (f" for <{recipient}>" if recipient is not None else ""))
     if cipher:
         lines.append(f"tls {cipher} ({version})")
     date = date_field(at).partition(b" ")[2].rstrip().decode("ascii")
     return ("\r\n\t".join(lines) + f";\r\n\t{date}\r\n").encode()
+
+
+def _client(session: Session) -> str:
+    name = _ODD.sub("?", session.client_name) or "unknown"
+    literal = f"[{session.remote}]" if session.remote.version == 4 else f"[IPv6:{session.remote}]"
+    return f"{name} ({literal})"
 
 
 def protocol(session: Session, *, is_smtputf8: bool = False) -> str:
