@@ -222,6 +222,7 @@ class Ours:
             "dns": {"nameservers": [self._testbed.nameserver]},
             "domains": {SENDER_DOMAIN: {"dkim": [{"selector": SELECTOR, "key": str(self._testbed.key)}]}},
             "outbound": {"port": self._testbed.sink, "allow_loopback": True, "shaping": "shaping.yaml"},
+            "smtp": {"inbound": {"listen": []}, "submission": {"listen": [], "tls_listen": []}},
             "web": {"listen": f"127.0.0.1:{self._web}"},
             **others,
         }

@@ -70,6 +70,8 @@ class Stage:
     dns: DnsServer
     port: int
     web_port: int
+    inbound_port: int
+    submission_port: int
     settings: dict[str, Any]
     stack: AsyncExitStack
     daemon: asyncio.subprocess.Process | None = None
@@ -245,6 +247,7 @@ async def open_stage(folder: Path, **overrides: Any) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         dns = await stack.enter_async_context(DnsServer())
         port, web_port = free_port(*addresses, "::1"), free_port("127.0.0.1")
+        inbound_port, submission_port = free_port("127.0.0.1"), free_port("127.0.0.1")
         for kind, selector in ((ours.KeyKind.RSA, "rsa"), (ours.KeyKind.ED25519, "ed")):
             (folder / f"{selector}.pem").write_bytes(ours.generate_key(kind))
         settings: dict[str, Any] = {
@@ -260,12 +263,29 @@ async def open_stage(folder: Path, **overrides: Any) -> AsyncIterator[Stage]:
             "outbound": {
                 "port": port,
                 "allow_loopback": True,
-                "retry": {"intervals": ["1s"], "lifetime": "5m"},
+                "retry": {"intervals": ["1s"], "lifetime": "1h"},
+            },
+            "smtp": {
+                "inbound": {"listen": [f"127.0.0.1:{inbound_port}"]},
+                "submission": {
+                    "listen": [f"127.0.0.1:{submission_port}"],
+                    "tls_listen": [],
+                    "plaintext_auth": "loopback",
+                },
             },
             "web": {"listen": f"127.0.0.1:{web_port}"},
             **overrides,
         }
-        stage = Stage(folder=folder, dns=dns, port=port, web_port=web_port, settings=settings, stack=stack)
+        stage = Stage(
+            folder=folder,
+            dns=dns,
+            port=port,
+            web_port=web_port,
+            inbound_port=inbound_port,
+            submission_port=submission_port,
+            settings=settings,
+            stack=stack,
+        )
         stage.save_settings()
         try:
             yield stage

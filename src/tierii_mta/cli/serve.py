@@ -9,7 +9,7 @@ from tierii_mta.cli.invocation import Command, Invocation, command_body
 from tierii_mta.daemon.assembly import serve as run_daemon
 from tierii_mta.errors import UsageError
 
-ROLES = ("outbound", "web")  # inbound and submission arrive with the listeners
+ROLES = ("outbound", "inbound", "submission", "web")
 
 
 @click.command(cls=Command)

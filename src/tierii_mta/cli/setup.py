@@ -16,6 +16,12 @@ from tierii_mta.mail.address import InvalidAddress, parse_domain
 
 _SYSTEM_FILE = Path("/etc/tierii-mta/tierii-mta.yaml")
 _LOCAL_FILE = Path("config/tierii-mta.yaml")
+_DOORS = (  # until there is a certificate, only this machine may hand in mail
+    (r'listen: \["0\.0\.0\.0:25"\]', "listen: []"),
+    (r'listen: \["0\.0\.0\.0:587"\]', 'listen: ["127.0.0.1:2587"]'),
+    (r'tls_listen: \["0\.0\.0\.0:465"\]', "tls_listen: []"),
+    (r"plaintext_auth: never", "plaintext_auth: loopback"),
+)
 
 
 @click.command(cls=Command)
@@ -62,6 +68,8 @@ def init(call: Invocation, domain: str | None, dkim: bool, hostname: str | None,
 def _text(data_dir: Path, domain: str | None, hostname: str | None, *, has_keys: bool) -> str:
     """Return the sample with what was asked for set."""
     text = re.sub(r"^#data_dir: \S+", f"data_dir: {_quoted(data_dir)}", describe.sample(), count=1, flags=re.MULTILINE)
+    for default, ours in _DOORS:
+        text = re.sub(rf"^    #{default}", f"    {ours}", text, count=1, flags=re.MULTILINE)
     if hostname:
         text = re.sub(r"^#hostname: \S+", f"hostname: {_domain(hostname)}", text, count=1, flags=re.MULTILINE)
     if domain:

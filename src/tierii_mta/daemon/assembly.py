@@ -5,6 +5,7 @@ queue, the janitor, the control socket and the web child, and ends them in order
 
     queue      claims and delivers; stops first, by draining            (queue.manager, outbound.transports.direct_mx)
     janitor    upkeep                                                    (queue.janitor)
+    doors      take mail in; stop first too, with what is under way       (daemon.front_door)
     control    answers the CLI and the web child                         (daemon.verbs)
     web        the child process                                         (daemon.webchild)
     committer  commits for all of them; stops last                       (queue.committer)
@@ -29,6 +30,7 @@ from tierii_mta.campaigns.merge import CampaignContent
 from tierii_mta.campaigns.pressroom.pool import PressPool
 from tierii_mta.daemon.children import web_child
 from tierii_mta.daemon.control import SOCKET_NAME, ControlServer
+from tierii_mta.daemon.front_door import ROLES, FrontDoor, open_front_door
 from tierii_mta.daemon.installation import Installation, make_data_dir, open_installation
 from tierii_mta.daemon.metrics import INFO, Metrics, watch_loop_lag
 from tierii_mta.daemon.notify import Notifier
@@ -41,6 +43,7 @@ from tierii_mta.daemon.way_out import Contents, WayOut, build_way_out
 from tierii_mta.outbound.stored import StoredContent
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Epoch
+from tierii_mta.queue.intake import Intake
 from tierii_mta.queue.janitor import Janitor, Retention
 from tierii_mta.queue.lanes import LaneDirectory
 from tierii_mta.queue.manager import QueueManager
@@ -62,6 +65,7 @@ class _Daemon:
     directory: LaneDirectory
     manager: QueueManager
     janitor: Janitor
+    front_door: FrontDoor
     metrics: Metrics
     observer: Observer
 
@@ -77,13 +81,13 @@ async def serve(loaded: LoadedSettings, *, roles: frozenset[str], on_ready: Call
         lock = DaemonLock.take(make_data_dir(loaded.settings))  # first: the database may be another daemon's
         stack.callback(lock.release)
         installation = await stack.enter_async_context(open_installation(loaded, role="daemon", upgrade=True))
-        daemon = await stack.enter_async_context(_assembled(installation))
+        daemon = await stack.enter_async_context(_assembled(installation, roles))
         _relieve_collector()
         return await _run(daemon, roles, on_ready)
 
 
 @asynccontextmanager
-async def _assembled(installation: Installation) -> AsyncIterator[_Daemon]:
+async def _assembled(installation: Installation, roles: frozenset[str]) -> AsyncIterator[_Daemon]:
     """Wire the parts; the node row and the threads go when the block ends."""
     clock, settings = installation.clock, installation.settings
     epoch = await installation.queue.register(name=settings.hostname, role="outbound", pid=os.getpid(), now=clock.now())
@@ -111,10 +115,20 @@ async def _assembled(installation: Installation) -> AsyncIterator[_Daemon]:
         on_damaged=lambda count: observer.set_aside("damaged", count),
     )
     janitor = _janitor(installation, epoch, observer)
+    intake = Intake(
+        committer=committer,
+        codec=installation.codec,
+        schedule=installation.schedule,
+        clock=clock,
+        reserve=installation.reserve,
+        on_accepted=manager.learn if "outbound" in roles else None,
+    )
+    front_door = open_front_door(installation, roles=roles, metrics=metrics, intake=intake)
     try:
-        yield _Daemon(installation, committer, way_out, directory, manager, janitor, metrics, observer)
+        yield _Daemon(installation, committer, way_out, directory, manager, janitor, front_door, metrics, observer)
         await installation.queue.retire(epoch)
     finally:
+        front_door.close()
         await press.close()
         threads.shutdown(cancel_futures=True)
 
@@ -133,6 +147,7 @@ def _janitor(installation: Installation, epoch: Epoch, observer: Observer) -> Ja
     kept = installation.settings.retention
     return Janitor(
         store=installation.queue,
+        operator=installation.operator,
         clock=installation.clock,
         epoch=epoch,
         retention=Retention(events=kept.events, deliveries=kept.deliveries, bodies=kept.bodies),
@@ -165,6 +180,8 @@ async def _run(daemon: _Daemon, roles: frozenset[str], on_ready: Callable[[], No
         await daemon.janitor.prepare()
         supervisor.add(Service("queue", lambda stop: _run_queue(daemon, stop, drain), stops=0))
         supervisor.add(Service("janitor", _until_stopped(daemon.janitor.run), stops=1))
+    if roles & set(ROLES):
+        supervisor.add(Service("doors", lambda stop: daemon.front_door.run(stop, drain), stops=0))
     supervisor.add(Service("lag", _until_stopped(lambda: watch_loop_lag(daemon.metrics, installation.clock)), stops=1))
     room = _until_stopped(lambda: daemon.observer.watch_room(installation.reserve))
     supervisor.add(Service("room", room, stops=1))
@@ -178,6 +195,8 @@ async def _run(daemon: _Daemon, roles: frozenset[str], on_ready: Callable[[], No
         if web is not None:
             listening = (await web.announced()).get("listen", [])
             status += " at http://" + ", http://".join(listening)
+        if daemon.front_door.addresses:
+            status += ", " + ", ".join(daemon.front_door.addresses)
         if on_ready is not None:
             on_ready()
         return status
@@ -230,8 +249,9 @@ async def _reload(daemon: _Daemon) -> str:
     loaded = daemon.installation.loaded.reload()
     log = loaded.settings.log
     daemon.way_out.reload(loaded.settings)
+    daemon.front_door.reload(loaded.settings)
     configure_logging(level=log.level, format=log.format, recipients=log.recipients)
-    return "shaping and log settings are taken over; other settings take effect at the next start"
+    return "shaping, certificate and log settings are taken over; other settings take effect at the next start"
 
 
 def _relieve_collector() -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 
 from tierii_mta.clock import Clock
-from tierii_mta.daemon.notify import VARIABLES
+from tierii_mta.daemon import notify, sockets
 from tierii_mta.daemon.settings import LoadedSettings
 from tierii_mta.daemon.supervisor import Stop
 from tierii_mta.errors import ConfigurationError, ExitCode
@@ -31,6 +31,7 @@ FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 HEALTHY_AFTER = 60.0  # seconds of life after which the next death counts as the first
 _PR_SET_PDEATHSIG = 1
+_NOT_FOR_CHILDREN = frozenset({*notify.VARIABLES, *sockets.VARIABLES})
 
 
 class Child:
@@ -48,7 +49,7 @@ class Child:
     ) -> None:
         self.name = name
         self._arguments, self._tell, self._clock, self._grace = tuple(arguments), tell, clock, grace
-        self._environ = {key: value for key, value in environ.items() if key not in VARIABLES}
+        self._environ = {key: value for key, value in environ.items() if key not in _NOT_FOR_CHILDREN}
         self._announced: asyncio.Future[Mapping[str, Any]] | None = None
         self._replace = asyncio.Event()
         self._process: Process | None = None

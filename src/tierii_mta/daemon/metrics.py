@@ -65,6 +65,17 @@ SET_ASIDE = Metric(
 )
 EXPIRED = Metric("tierii_expired_total", "counter", "Deliveries ended by age")
 CHILD_STARTS = Metric("tierii_child_starts", "gauge", "Times a child process was started", ("child",))
+FRONT_SESSIONS = Metric("tierii_front_sessions_open", "gauge", "Open sessions of clients", ("door",))
+FRONT_OPENED = Metric("tierii_front_sessions_total", "counter", "Sessions let in", ("door",))
+FRONT_ACCEPTED = Metric("tierii_front_messages_total", "counter", "Messages kept", ("door",))
+FRONT_REFUSED = Metric(
+    "tierii_front_refusals_total",
+    "counter",
+    "Sessions, commands and messages refused, by a word or the enhanced code",
+    ("door", "reason"),
+)
+FRONT_BANS = Metric("tierii_front_bans_total", "counter", "Addresses put out for a while", ("reason",))
+FRONT_OCTETS = Metric("tierii_front_octets_total", "counter", "Octets that came, by sessions ended", ("door",))
 
 TABLE: Sequence[Metric] = (
     INFO,
@@ -89,6 +100,12 @@ TABLE: Sequence[Metric] = (
     SET_ASIDE,
     EXPIRED,
     CHILD_STARTS,
+    FRONT_SESSIONS,
+    FRONT_OPENED,
+    FRONT_ACCEPTED,
+    FRONT_REFUSED,
+    FRONT_BANS,
+    FRONT_OCTETS,
 )
 
 

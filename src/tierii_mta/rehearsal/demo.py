@@ -205,6 +205,7 @@ def _settings(folder: Path, internet: Internet, web: str) -> Mapping[str, Any]:
             "allow_loopback": True,
             "retry": {"intervals": ["1s", "2s", "3s"], "lifetime": "1m"},
         },
+        "smtp": {"inbound": {"listen": []}, "submission": {"listen": [], "tls_listen": []}},
         "web": {"listen": web, "public_url": f"http://{web}"},
         "log": {"level": "info", "format": "json"},
     }

@@ -7,6 +7,7 @@ what is kept in the tree with it.
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
@@ -24,7 +25,9 @@ _NOT_YET = "(no part obeys it yet)"
 _TYPES = MappingProxyType(
     {"str": "text", "SecretStr": "secret", "int": "number", "bool": "true, false", "Path": "path"}
 )
-_UNITS: MappingProxyType[Any, str] = MappingProxyType({timedelta: "duration", Endpoint: "host:port"})
+_UNITS: MappingProxyType[Any, str] = MappingProxyType(
+    {timedelta: "duration", Endpoint: "host:port", IPv4Network | IPv6Network: "network"}
+)
 
 _SAMPLE_HEAD = """\
 # Settings of tierii-mta. Generated from the settings model: docs/reference/settings.md has the same as tables.
@@ -142,7 +145,7 @@ def _yaml(value: Any) -> str:
             return str(value).lower()
         case tuple():
             return f"[{', '.join(_yaml(one) for one in value)}]"
-        case Endpoint():
+        case Endpoint() | IPv4Network() | IPv6Network():
             return f'"{value}"'
         case dict():
             return "{}"

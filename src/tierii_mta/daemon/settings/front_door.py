@@ -4,10 +4,11 @@ Owns the sections `smtp` and `tls`; the rest of the file is daemon.settings.mode
 """
 
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Literal
 
 from tierii_mta.daemon.settings.section import Section, key, required
-from tierii_mta.daemon.settings.values import Count, Duration, Endpoint, File, Listen, Size, Wait
+from tierii_mta.daemon.settings.values import Count, Duration, Endpoint, File, Listen, Network, Size, Wait
 
 
 class InboundSettings(Section):
@@ -50,6 +51,10 @@ class LimitSettings(Section):
     session_timeout: Wait = key(timedelta(hours=2), "a whole session")
     message_timeout: Wait = key(timedelta(minutes=30), "from DATA to the final dot")
     data_rate: Count = key(500, "octets a second that a message must bring, after a minute's grace")
+    exempt: tuple[Network, ...] = key(
+        (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+        "networks of which only `connections` is counted: no other count of addresses, no ban, no greeting_delay",
+    )
 
 
 class SmtpSettings(Section):

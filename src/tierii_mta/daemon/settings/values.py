@@ -7,10 +7,11 @@ Owns how a scalar of the settings becomes a Python value and how it is written b
 import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator
 
 from tierii_mta.mail.address import Address, parse_domain
 from tierii_mta.quantities import format_duration, parse_duration, parse_size
@@ -75,6 +76,12 @@ def _ip_address(value: Any) -> str:
     return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
 
 
+def _network(value: Any) -> IPv4Network | IPv6Network:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    return ipaddress.ip_network(value if isinstance(value, str) else "")
+
+
 def _nameserver(value: Any) -> str:
     try:
         return _ip_address(value)
@@ -100,6 +107,7 @@ Domain = Annotated[str, BeforeValidator(_domain)]
 Mailbox = Annotated[str, BeforeValidator(_mailbox)]
 Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_one_or_many)]
 IpAddress = Annotated[str, BeforeValidator(_ip_address)]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), PlainSerializer(str, return_type=str)]
 Nameserver = Annotated[str, BeforeValidator(_nameserver)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
