@@ -14,6 +14,7 @@ from enum import StrEnum
 from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.mail.reply import PermanentError, Reply
 
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
 _VERB = re.compile(rb"[A-Za-z]{1,20}")
 _SPACES = re.compile(r"[ \t]+")
 _PATH = re.compile(r'[ \t]?<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(.*)', re.DOTALL)
@@ -73,7 +74,7 @@ def split(line: bytes) -> tuple[str, str]:
 
     The verb is "" for what has none.
     """
-    if any(octet < 0x20 and octet != 0x09 for octet in line) or b"\x7f" in line:
+    if _CONTROL.search(line):
         raise refusal(500, "a command holds no control character", "5.5.2")
     found = _VERB.match(line)
     if found is None or line[found.end() : found.end() + 1] not in (b"", b" ", b"\t"):
