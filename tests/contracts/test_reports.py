@@ -15,6 +15,7 @@ from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.delivery import Delivery, Epoch, FailureReason, Report, ReportKey, State
 from tierii_mta.queue.reports import Owed
 from tierii_mta.queue.store import Accept, Accepted, Activate, NewDelivery
+from tierii_mta.queue.views import StoredMessage
 from tierii_mta.smtp.requests import Notify, Return
 from tierii_mta.storage.codes import ACTION_OF
 from tierii_mta.storage.tables import body_part, report
@@ -263,3 +264,25 @@ async def test_reports_go_with_their_deliveries(store: Installation) -> None:
     store.clock.advance(timedelta(days=1))
     await store.queue.purge(deliveries_before=store.now(), events_before=store.now())
     assert await rows(store) == {}
+
+
+async def test_an_attempt_reads_the_message_with_what_was_asked(store: Installation) -> None:
+    asked = to("a@one.example", Notify.SUCCESS, Notify.DELAY, orcpt="rfc822;x@y.example")
+    kept = await store.accept(deliveries=[asked, to("b@one.example")], ret=Return.HEADERS, envid="e1")
+    one, two = [await store.queue.stored_message(number) for number in kept.deliveries]
+    assert one == StoredMessage(
+        parts=[b"Subject: hi\r\n\r\n", b"body\r\n"],
+        ret=Return.HEADERS,
+        envid="e1",
+        notify=frozenset({Notify.SUCCESS, Notify.DELAY}),
+        orcpt="rfc822;x@y.example",
+    )
+    assert (two.notify, two.orcpt, two.parts) == (frozenset(), None, one.parts)
+    plain = await store.accept("c@one.example")
+    assert await store.queue.stored_message(plain.deliveries[0]) == StoredMessage(parts=one.parts)
+
+
+async def test_a_message_kept_no_more_has_no_parts(store: Installation) -> None:
+    kept = await store.accept("a@one.example")
+    await store.db._connections.write(lambda connection: connection.execute(delete(body_part)).rowcount)
+    assert await store.queue.stored_message(kept.deliveries[0]) == StoredMessage(parts=[])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierii_mta.mail.address import Address
-from tierii_mta.mail.envelope import Envelope
+from tierii_mta.mail.envelope import DsnRequest, Envelope
 from tierii_mta.mail.reply import Reply
 from tierii_mta.smtp import limits
 from tierii_mta.smtp.client import AT_REST, MOVES, Client, Ended, State
@@ -534,3 +534,34 @@ def test_an_honest_dialogue_does_not_depend_on_how_its_bytes_are_cut(cuts: list[
     assert decided(client) == (State.DOT, 250, False)
     assert ended(client).reply.lines == ("queued", "as 42")
     assert client.is_reusable
+
+
+# --- delivery status notifications
+
+
+def asking(*recipients: Address) -> Envelope:
+    request = DsnRequest(notify=frozenset({"SUCCESS"}), orcpt="rfc822;x@example.net")
+    return Envelope(
+        reverse_path=NEWS,
+        recipients=recipients,
+        size_bytes=0,
+        ret="FULL",
+        envid="e1",
+        requests=dict.fromkeys(recipients[:1], request),
+    )
+
+
+def test_a_host_that_offers_dsn_learns_what_the_sender_asked_for() -> None:
+    client = ready(b"250-mx\r\n250-PIPELINING\r\n250 DSN\r\n")
+    client.begin(asking(ANNA, BEN), MESSAGE)
+    assert client.take_output() == (
+        b"MAIL FROM:<news@example.com> RET=FULL ENVID=e1\r\n"
+        b"RCPT TO:<anna@example.net> NOTIFY=SUCCESS ORCPT=rfc822;x@example.net\r\n"
+        b"RCPT TO:<ben@example.net>\r\nDATA\r\n"
+    )
+
+
+def test_a_host_without_dsn_is_not_bothered() -> None:
+    client = ready(b"250-mx\r\n250 PIPELINING\r\n")
+    client.begin(asking(ANNA), MESSAGE)
+    assert client.take_output() == b"MAIL FROM:<news@example.com>\r\nRCPT TO:<anna@example.net>\r\nDATA\r\n"

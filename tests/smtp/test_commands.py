@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.envelope import DsnRequest
 from tierii_mta.smtp import commands
 from tierii_mta.smtp.commands import InvalidCommand
 
@@ -24,6 +25,43 @@ def test_parameters_appear_only_when_asked_for() -> None:
         commands.mail_from(address, size_bytes=42, is_8bit=True, is_smtputf8=True)
         == b"MAIL FROM:<anna@example.com> SIZE=42 BODY=8BITMIME SMTPUTF8\r\n"
     )
+
+
+def test_what_the_sender_wants_to_be_told_travels_as_it_came() -> None:
+    address = Address.parse("anna@example.com")
+    assert commands.mail_from(address, ret="HDRS", envid="order+2B7").endswith(b"> RET=HDRS ENVID=order+2B7\r\n")
+    asked = DsnRequest(notify=frozenset({"SUCCESS", "FAILURE"}), orcpt="rfc822;ann+2Btag@example.net")
+    assert commands.rcpt_to(address, asked).endswith(b"> NOTIFY=FAILURE,SUCCESS ORCPT=rfc822;ann+2Btag@example.net\r\n")
+    assert commands.rcpt_to(address, DsnRequest(notify=frozenset({"NEVER"}))).endswith(b"> NOTIFY=NEVER\r\n")
+
+
+def test_an_original_recipient_is_in_utf_8_where_the_transaction_is() -> None:
+    address, asked = Address.parse("jürgen@example.com"), DsnRequest(orcpt="utf-8;jürgen@example.com")
+    assert commands.rcpt_to(address, asked, is_smtputf8=True).endswith(" ORCPT=utf-8;jürgen@example.com\r\n".encode())
+    assert commands.rcpt_to(address, asked).endswith(b" ORCPT=utf-8;j\\x{FC}rgen@example.com\r\n")
+    long = DsnRequest(orcpt=f"utf-8;{'ü' * 120}@example.com")
+    assert commands.rcpt_to(address, long) == commands.rcpt_to(address)
+
+
+@pytest.mark.parametrize("orcpt", ["rfc822;a b", "rfc822;a\r\nDATA", "rfc822", "rfc822;", "r c;a", "rfc822;a\x85"])
+def test_no_original_recipient_smuggles_anything(orcpt: str) -> None:
+    with pytest.raises(InvalidCommand):
+        commands.rcpt_to(Address.parse("a@example.com"), DsnRequest(orcpt=orcpt), is_smtputf8=True)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"ret": "ALL"}, {"ret": "FULL\r\nDATA"}, {"envid": ""}, {"envid": "a b"}, {"envid": "a=b"}, {"envid": "é"}],
+)
+def test_no_parameter_of_mail_smuggles_anything(given: dict[str, str]) -> None:
+    with pytest.raises(InvalidCommand):
+        commands.mail_from(None, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("notify", [{"NEVER", "SUCCESS"}, {"success"}, {"SUCCESS\r\n"}])
+def test_notify_says_what_the_rfc_knows(notify: set[str]) -> None:
+    with pytest.raises(InvalidCommand):
+        commands.rcpt_to(Address.parse("a@example.com"), DsnRequest(notify=frozenset(notify)))
 
 
 def test_a_local_part_in_quotes_keeps_them_and_one_that_needs_quotes_gets_them() -> None:

@@ -57,6 +57,7 @@ class _Met:
     address: str | None = None
     tls: str | None = None
     is_ours: bool = False  # our own socket failed
+    tells: bool = False  # the host offers DSN
 
 
 class _Over(Exception):
@@ -230,6 +231,9 @@ class DeliveryAttempt:
             size_bytes=len(prepared.data),
             is_8bit=prepared.is_8bit,
             needs_smtputf8=prepared.needs_smtputf8,
+            ret=prepared.ret,
+            envid=prepared.envid,
+            requests={prepared.recipient: prepared.request} if prepared.request is not None else {},
         )
         self._is_sending = True
         ended = await session.transact(envelope, prepared.data)
@@ -242,7 +246,9 @@ class DeliveryAttempt:
         if ended.is_stale:
             return None
         self._sessions += 1
-        return self._after(_Met(stage, reply, is_local, session.host.name, session.host.address, session.tls))
+        met = _Met(stage, reply, is_local, session.host.name, session.host.address, session.tls)
+        met.tells = "DSN" in session.extensions
+        return self._after(met)
 
     def _after(self, met: _Met) -> Outcome | None:
         self._met.append(met)
@@ -308,6 +314,7 @@ class DeliveryAttempt:
     def _attempt(self, met: _Met) -> Attempt:
         is_success = met.stage is Stage.DOT and not met.is_local and 200 <= met.reply.code < 300
         prepared, errand = self._prepared, self._errand
+        wants_success = prepared is not None and prepared.request is not None and "SUCCESS" in prepared.request.notify
         return Attempt(
             stage=met.stage,
             reply=met.reply,
@@ -320,5 +327,6 @@ class DeliveryAttempt:
             provider=errand.route.provider,
             message_id=prepared.message_id if prepared else None,
             body_hash=prepared.body_hash if prepared else None,
+            is_untold=is_success and wants_success and not met.tells,
             elapsed=timedelta(seconds=self._equipment.clock.monotonic() - errand.started),
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tierii_mta.mail.address import Address
+from tierii_mta.mail.envelope import DsnRequest
 from tierii_mta.queue.delivery import Delivery
 
 
@@ -23,6 +24,9 @@ class Prepared:
     body_hash: str  # SHA-256 in hex over the bytes before signing
     is_8bit: bool  # some octet above 127 in the body or headers
     needs_smtputf8: bool  # a non-ASCII address in the envelope or a raw UTF-8 header (RFC 6531)
+    ret: str | None = None  # what the sender asked for, as in `mail.envelope`
+    envid: str | None = None
+    request: DsnRequest | None = None
 
 
 class RenderFailed(Exception):

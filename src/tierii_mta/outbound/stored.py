@@ -15,36 +15,39 @@ from typing import Protocol
 from tierii_mta.authentication.dkim import DkimKey, sign
 from tierii_mta.clock import Clock
 from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.dsn import original_recipient
+from tierii_mta.mail.envelope import DsnRequest
 from tierii_mta.mail.header import HeaderField, MalformedHeader, parse_header_block
 from tierii_mta.outbound.content import Prepared, RenderFailed
-from tierii_mta.queue.delivery import Delivery, MessageRow
+from tierii_mta.queue.delivery import Delivery, DeliveryId
+from tierii_mta.queue.views import StoredMessage
 
 
-class MessageParts(Protocol):
-    """Where the octets are kept."""
+class StoredMessages(Protocol):
+    """Where messages are kept."""
 
-    async def message_parts(self, message: MessageRow) -> Sequence[bytes]:
-        """Return a stored message's parts in order."""
+    async def stored_message(self, delivery: DeliveryId) -> StoredMessage:
+        """Return what a submitted delivery sends, and what its sender asked to be told."""
 
 
 class StoredContent:
     """Implements `outbound.content.ContentSource` for stored messages. `keys` may be replaced while it runs."""
 
     def __init__(
-        self, parts: MessageParts, keys: Mapping[str, Sequence[DkimKey]], *, clock: Clock, threads: Executor
+        self, messages: StoredMessages, keys: Mapping[str, Sequence[DkimKey]], *, clock: Clock, threads: Executor
     ) -> None:
         self.keys = keys  # by author domain, in A-labels
-        self._parts, self._clock, self._threads = parts, clock, threads
+        self._messages, self._clock, self._threads = messages, clock, threads
 
     async def prepare(self, delivery: Delivery) -> Prepared:
         """Return a stored message, signed; see the port for what it raises."""
         if delivery.message is None:
             raise ValueError(f"delivery {delivery.id} has no stored message")
-        parts = await self._parts.message_parts(delivery.message)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._sign, delivery, parts)
+        stored = await self._messages.stored_message(delivery.id)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._sign, delivery, stored)
 
-    def _sign(self, delivery: Delivery, parts: Sequence[bytes]) -> Prepared:
-        message = b"".join(parts)
+    def _sign(self, delivery: Delivery, stored: StoredMessage) -> Prepared:
+        message = b"".join(stored.parts)
         try:
             fields, body = parse_header_block(message)
         except MalformedHeader as cause:
@@ -62,7 +65,19 @@ class StoredContent:
             body_hash=hashlib.sha256(message).hexdigest(),
             is_8bit=not message.isascii(),
             needs_smtputf8=not message[:body].isascii() or any(each.needs_smtputf8 for each in addresses),
+            ret=stored.ret,
+            envid=stored.envid,
+            request=_request(stored, recipient),
         )
+
+
+def _request(stored: StoredMessage, recipient: Address) -> DsnRequest | None:
+    """Return what was asked of a recipient. A sender who asked for anything has it named to the next host as it was
+    given to us (RFC 3461 §5.2.1).
+    """
+    if not (stored.ret or stored.envid or stored.notify or stored.orcpt):
+        return None
+    return DsnRequest(notify=stored.notify, orcpt=stored.orcpt or original_recipient(recipient))
 
 
 def _value(fields: Sequence[HeaderField], name: str) -> str:

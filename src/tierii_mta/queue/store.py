@@ -33,7 +33,7 @@ from tierii_mta.queue.delivery import (
     StreamId,
 )
 from tierii_mta.queue.received import InboxEntry, InboxId
-from tierii_mta.queue.views import History, Node, Suspension
+from tierii_mta.queue.views import QueueViews
 from tierii_mta.smtp.requests import Notify, Return
 
 
@@ -228,7 +228,7 @@ class Change:
     lane: LaneId | None
 
 
-class QueueStore(Protocol):
+class QueueStore(QueueViews, Protocol):
     """The queue's side of the database. Every method is atomic; all times are given, none is read."""
 
     async def register(self, *, name: str, role: str, pid: int, now: Instant) -> Epoch:
@@ -326,27 +326,3 @@ class QueueStore(Protocol):
         For cancelled streams, sweeps up to 1,000 waiting rows to `cancelled` per call. Return the campaign ids that
         ended in this call.
         """
-
-    async def history(
-        self,
-        *,
-        key: PersonKey | None = None,
-        message_id: str | None = None,
-        delivery: DeliveryId | None = None,
-    ) -> Sequence[History]:
-        """Return a person's deliveries, those of one stored message, or one by id; newest first, with their events."""
-
-    async def totals(self) -> Mapping[tuple[State, Priority], int]:
-        """Return how many deliveries stand in each open state, per priority."""
-
-    async def suspensions(self, now: Instant) -> Sequence[Suspension]:
-        """Return the lanes that are suspended now."""
-
-    async def nodes(self) -> Sequence[Node]:
-        """Return the processes that are registered."""
-
-    async def message_parts(self, message: MessageRow) -> Sequence[bytes]:
-        """Return a stored message's parts in order."""
-
-    def events(self, *, after: int = 0, limit: int = 1000, types: Sequence[str] = ()) -> AsyncIterator[Event]:
-        """Yield events behind the cursor `after` in `seq` order, at most `limit`."""

@@ -3,7 +3,7 @@
 Owns the order of the dialogue from the greeting over any number of transactions: what to write next, which reply may
 come, and what ended a transaction.  Not the socket, its deadlines and TLS (outbound.connection) nor what a refusal
 means for a delivery (outbound.interpret).  RFC 5321 §3 and §4, RFC 2920 (PIPELINING), RFC 3207 (STARTTLS), RFC 1870,
-RFC 6152, RFC 6531.  Pure.
+RFC 6152, RFC 6531, RFC 3461 §5.2.  Pure.
 
     receive(bytes) → the reply's `MOVES[state]` → `take_output()`, and `next_piece()` while it `wants_piece`
 
@@ -11,7 +11,7 @@ Where PIPELINING is offered MAIL, every RCPT and DATA go out together, and the s
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -158,6 +158,8 @@ class Client:
             raise RuntimeError(f"a transaction cannot begin in state {self.state}")
         self.ended, self.recipients, self.dot_written, self._is_fresh = None, {}, False, False
         known = self.extensions
+        if not known.has_dsn:
+            envelope = replace(envelope, ret=None, envid=None, requests={})
         is_smtputf8 = envelope.needs_smtputf8 or _has_utf8_address(envelope)
         size_bytes = max(envelope.size_bytes, len(message))
         if lack := known.lack(size_bytes=size_bytes, is_8bit=envelope.is_8bit, is_smtputf8=is_smtputf8):
@@ -169,17 +171,20 @@ class Client:
                 size_bytes=size_bytes if known.has_size else None,
                 is_8bit=envelope.is_8bit,
                 is_smtputf8=is_smtputf8,
+                ret=envelope.ret,
+                envid=envelope.envid,
             )
         except commands.InvalidCommand as error:
             self.ended = Ended(state=State.MAIL, reply=Reply.of(553, str(error), "5.1.7"), is_local=True)
             return
-        self._queue(mail, envelope.recipients, message)
+        self._queue(mail, envelope, message, is_smtputf8=is_smtputf8)
 
-    def _queue(self, mail: bytes, recipients: tuple[Address, ...], message: bytes) -> None:
+    def _queue(self, mail: bytes, envelope: Envelope, message: bytes, *, is_smtputf8: bool) -> None:
         lines = [commands.RSET, mail] if self._needs_rset else [mail]
-        for recipient in recipients:
+        for recipient in envelope.recipients:
             try:
-                lines.append(commands.rcpt_to(recipient))
+                request = envelope.requests.get(recipient)
+                lines.append(commands.rcpt_to(recipient, request, is_smtputf8=is_smtputf8))
             except commands.InvalidCommand as error:
                 self.recipients[recipient] = Reply.of(553, str(error), "5.1.3")
             else:

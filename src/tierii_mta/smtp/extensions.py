@@ -1,7 +1,8 @@
 """What a host offers in its reply to EHLO, and what it therefore cannot take.
 
 Owns reading the keywords of RFC 5321 §4.1.1.1 and the local refusal of a message that needs more than is offered, so
-that it costs no transaction and another MX may be asked.  RFC 1870 §6.1 (SIZE), RFC 6152 §3, RFC 6531 §3.2.  Pure.
+that it costs no transaction and another MX may be asked.  RFC 1870 §6.1 (SIZE), RFC 6152 §3, RFC 6531 §3.2.
+Pure.
 """
 
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ class Extensions:
     keywords: Mapping[str, str]  # keyword in upper case -> its parameters
     has_pipelining: bool = False
     has_size: bool = False
+    has_dsn: bool = False
     size_limit: int | None = None  # octets; None: unknown or none
 
     @classmethod
@@ -42,6 +44,7 @@ class Extensions:
             keywords=MappingProxyType(keywords),
             has_pipelining="PIPELINING" in keywords,
             has_size="SIZE" in keywords,
+            has_dsn="DSN" in keywords,
             # "0" means no fixed limit; twenty digits are as many as RFC 1870 allows.
             size_limit=int(limit) or None if limit.isascii() and limit.isdigit() and len(limit) <= 20 else None,
         )

@@ -1,23 +1,24 @@
 """Reading what happened: a person's deliveries, the event log, the change log, totals.
 
-Owns the reads behind `history`, `events`, `changes` and `totals`; pages, so that no read transaction lasts.
+Owns the reads behind `history`, `events`, `changes`, `totals` and `stored_message`; pages, so that no read transaction
+lasts.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from tierii_mta.clock import Instant
 from tierii_mta.events import Event, EventType
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.delivery import OPEN, DeliveryId, LaneId, Priority, State, StreamId
 from tierii_mta.queue.store import Change
-from tierii_mta.queue.views import History
-from tierii_mta.storage.codes import CHANGE_OF, EVENT, EVENT_OF, REASON_OF, STATE, STATE_OF, Mark
+from tierii_mta.queue.views import History, StoredMessage
+from tierii_mta.storage.codes import CHANGE_OF, EVENT, EVENT_OF, NOTIFY, REASON_OF, RETURN_OF, STATE, STATE_OF, Mark
 from tierii_mta.storage.lanes import places
-from tierii_mta.storage.tables import AnyRow, change, delivery, event, message, tally
+from tierii_mta.storage.tables import AnyRow, body_part, change, delivery, event, message, tally
 
 CHANGES_PAGE = 10_000
 EVENTS_PAGE = 500
@@ -81,6 +82,31 @@ def _history(row: AnyRow, at: AnyRow, events: Sequence[Event], message_id: str |
         message_id=message_id,
         events=events,
     )
+
+
+def stored_message(connection: Connection, delivery_id: DeliveryId) -> StoredMessage:
+    """Return the message of a delivery and what was asked with it, in one statement: attempts wait for it."""
+    rows = connection.execute(_STORED, {"delivery": delivery_id}).all()
+    if not rows:
+        return StoredMessage(parts=())
+    asked = rows[0]
+    return StoredMessage(
+        parts=[row.content for row in rows if row.content is not None],
+        ret=RETURN_OF[asked.ret] if asked.ret is not None else None,
+        envid=asked.envid,
+        notify=frozenset(one for one, bit in NOTIFY.items() if asked.notify & bit),
+        orcpt=asked.orcpt,
+    )
+
+
+_STORED = (
+    select(body_part.c.content, message.c.ret, message.c.envid, delivery.c.notify, delivery.c.orcpt)
+    .select_from(delivery)
+    .join(message, message.c.id == delivery.c.message)
+    .outerjoin(body_part, body_part.c.message == message.c.id)
+    .where(delivery.c.id == bindparam("delivery"))
+    .order_by(body_part.c.position)
+)
 
 
 def totals(connection: Connection) -> Mapping[tuple[State, Priority], int]:

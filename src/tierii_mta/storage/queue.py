@@ -17,7 +17,7 @@ from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.crashes import Crashes, Freed
 from tierii_mta.queue.delivery import Delivery, DeliveryId, Epoch, Lane, LaneId, MessageRow, Priority, State, StreamId
 from tierii_mta.queue.store import Change, Claim, LaneLoad, Operation, Quota, Result
-from tierii_mta.queue.views import History, Node, Suspension
+from tierii_mta.queue.views import History, Node, StoredMessage, Suspension
 from tierii_mta.storage import crashes, history, loads, purge, upkeep
 from tierii_mta.storage.apply import apply_all
 from tierii_mta.storage.backend import liveness_time
@@ -257,6 +257,9 @@ class StoredQueue:
 
     async def totals(self) -> Mapping[tuple[State, Priority], int]:
         return await self._connections.read(history.totals)
+
+    async def stored_message(self, delivery: DeliveryId) -> StoredMessage:
+        return await self._connections.read(history.stored_message, delivery)
 
     async def message_parts(self, message: MessageRow) -> Sequence[bytes]:
         wanted = select(body_part.c.content).where(body_part.c.message == message).order_by(body_part.c.position)
