@@ -163,12 +163,18 @@ def test_what_is_kept_goes_out_as_one_clean_message(payload: Payload) -> None:
 
 # --- Postfix beside us
 
+NORMALIZING = """\
+smtpd_forbid_bare_newline = normalize
+smtpd_forbid_bare_newline_exclusions =
+smtpd_discard_ehlo_keywords = chunking
+virtual_transport = discard
+"""
+
 
 @pytest.fixture(scope="module")
 def postfix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postfix]:
-    more = "smtpd_forbid_bare_newline = normalize\nsmtpd_discard_ehlo_keywords = chunking\nvirtual_transport = discard"
     home: Path = tmp_path_factory.mktemp("postfix")
-    with Postfix(home, ["example.test"], more=more) as started:
+    with Postfix(home, ["example.test"], more=NORMALIZING) as started:
         yield started
 
 
