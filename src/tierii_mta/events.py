@@ -82,8 +82,8 @@ DATA_FIELDS: Mapping[EventType, tuple[str, ...]] = {
     EventType.UNSUBSCRIBED: ("scope", "method"),
     EventType.SUPPRESSION_CREATED: ("scope", "reason", "evidence"),
     EventType.SUPPRESSION_DELETED: ("scope", "reason"),
-    EventType.LANE_SUSPENDED: ("domain", "until", "reason", "reply"),
-    EventType.LANE_RESUMED: ("domain",),
+    EventType.LANE_SUSPENDED: ("scope", "domain", "user", "until", "reason", "reply"),
+    EventType.LANE_RESUMED: ("scope", "domain", "user"),
     EventType.INBOUND_RECEIVED: _INBOUND_FIELDS,
     EventType.INBOUND_QUARANTINED: _INBOUND_FIELDS,
 }

@@ -116,11 +116,10 @@ def test_migrate_makes_a_database_and_may_be_repeated(cli: CommandLine) -> None:
     assert cli("db", "vacuum", "--json").summary["free_pages"] == 0
 
 
-def test_lanes_need_a_daemon(cli: CommandLine) -> None:
-    for verb in (["ls"], ["show", "open.example"], ["explain", "open.example"], ["suspend", "open.example"]):
-        outcome = cli("queue", *verb)
-        assert outcome.code == 75
-        assert "no daemon answers" in outcome.err
+def test_limits_are_explained_by_the_daemon_alone(cli: CommandLine) -> None:
+    outcome = cli("queue", "explain", "open.example")
+    assert outcome.code == 75
+    assert "no daemon answers" in outcome.err
 
 
 def test_init_names_the_line_that_is_missing_in_settings_it_leaves_alone(cli: CommandLine) -> None:

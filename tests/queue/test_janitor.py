@@ -21,8 +21,14 @@ async def janitor(
     queue: Plant, retention: Retention | None = None, *, grace: timedelta = timedelta(minutes=5)
 ) -> AsyncIterator[Janitor]:
     """Run the janitor beside the queue."""
-    store, retention = queue.database.queue, retention or Retention()
-    made = Janitor(store=store, clock=queue.clock, epoch=queue.epoch, retention=retention, grace=grace)
+    made = Janitor(
+        store=queue.database.queue,
+        operator=queue.database.operator,
+        clock=queue.clock,
+        epoch=queue.epoch,
+        retention=retention or Retention(),
+        grace=grace,
+    )
     running = asyncio.create_task(made.run())
     try:
         yield made
@@ -115,8 +121,9 @@ async def test_preparing_frees_what_a_crash_left_and_says_so(tmp_path: Path, cap
             await asyncio.sleep(0)
         await queue.abandon()
         epoch = await queue.database.queue.register(name="next", role="outbound", pid=2, now=queue.clock.now())
-        store = queue.database.queue
-        await Janitor(store=store, clock=queue.clock, epoch=epoch, retention=Retention()).prepare()
+        store, operator = queue.database.queue, queue.database.operator
+        successor = Janitor(store=store, operator=operator, clock=queue.clock, epoch=epoch, retention=Retention())
+        await successor.prepare()
         assert "1 are in doubt" in caplog.text
         assert await queue.states("ann@one.example") == [State.RETRY]
 

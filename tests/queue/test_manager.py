@@ -38,6 +38,7 @@ from tierii_mta.queue.delivery import (
 from tierii_mta.queue.hand import Ending
 from tierii_mta.queue.intake import Intake, Submission
 from tierii_mta.queue.manager import ManagerLimits
+from tierii_mta.queue.operator import Scope, StandingSuspension
 from tierii_mta.queue.store import Claim, CommitFailed, Operation, Quota, Result, Settle, SuspendLane
 
 Activate = Callable[[], Awaitable[bool]]
@@ -202,7 +203,7 @@ async def test_a_suspension_outlives_the_process(tmp_path: Path) -> None:
         await queue.accept("ann@two.example")
         await queue.ended(1)
         assert [one.recipient for one in later_script.handed] == ["ann@two.example"]
-        await queue.manager.release_domain("one.example")
+        await queue.database.operator.unsuspend(Scope.DOMAIN, "one.example", queue.clock.now())
         await queue.until(lambda: len(queue.endings) >= 3)
 
 
@@ -409,21 +410,57 @@ async def test_own_mail_is_delivered_without_waiting_for_the_change_log(tmp_path
         await queue.ended(1)
 
 
-async def test_an_operator_suspends_and_releases_a_domain(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("scope", "value"), [(Scope.DOMAIN, "one.example"), (Scope.USER, "shop"), (Scope.ALL, "")])
+async def test_what_the_operator_suspends_waits_in_lanes_old_and_new_until_it_is_lifted(
+    tmp_path: Path, scope: Scope, value: str
+) -> None:
     script = Script(rooms={"one.example": 0})
     async with plant(tmp_path, script) as queue:
-        await queue.accept(*addresses(3))
-        until = later(queue.clock.now(), timedelta(hours=2))
-        assert await queue.manager.suspend_domain("one.example", until, "we were asked to") == 1
+        await queue.accept(*addresses(3), stream="user:shop")
+        operator = queue.database.operator
+        now = queue.clock.now()
+        await operator.suspend(
+            StandingSuspension(scope=scope, value=value, until=None, reason="asked to", created_at=now)
+        )
         script.rooms["one.example"] = 10
-        await queue.accept("ann@two.example", *addresses(5))
-        await queue.ended(1)
-        await queue.until(lambda: queue.clock.now() > later(until, -timedelta(hours=1)), step=timedelta(minutes=1))
-        assert [one.recipient for one in script.handed] == ["ann@two.example"]
-        assert await queue.manager.release_domain("one.example") == 1
-        await queue.ended(9)
-        kinds = [str(event.type) for event in await queue.events("lane.suspended", "lane.resumed")]
-        assert kinds == ["lane.suspended", "lane.resumed"]
+        await queue.accept(*addresses(5), stream="user:shop")
+        await queue.until(lambda: queue.clock.now() > later(now, timedelta(hours=1)), step=timedelta(minutes=1))
+        assert script.handed == []
+        await operator.unsuspend(scope, value, queue.clock.now())
+        await queue.ended(8)
+        assert {type(one.outcome) for one in queue.endings} == {Delivered}
+
+
+async def test_a_suspension_of_the_operator_ends_by_itself(tmp_path: Path) -> None:
+    async with plant(tmp_path) as queue:
+        now = queue.clock.now()
+        until = later(now, timedelta(minutes=30))
+        await queue.database.operator.suspend(
+            StandingSuspension(scope=Scope.ALL, value="", until=until, reason="asked to", created_at=now)
+        )
+        await queue.accept(*addresses(3))
+        await queue.until(lambda: queue.clock.now() > later(until, -timedelta(minutes=1)), step=timedelta(minutes=1))
+        assert queue.script.handed == []
+        await queue.ended(3)
+
+
+@pytest.mark.parametrize(("scope", "value"), [(Scope.DOMAIN, "one.example"), (Scope.USER, "shop")])
+async def test_a_suspension_recalls_what_is_in_hand_and_not_yet_on_the_wire(
+    tmp_path: Path, scope: Scope, value: str
+) -> None:
+    async def wait_for_a_permit(delivery: Delivery, activate: Activate) -> Outcome:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody gives one")
+
+    async with plant(tmp_path, Script(acts={"one.example": wait_for_a_permit})) as queue:
+        await queue.accept(*addresses(2), stream="user:shop")
+        await queue.until(lambda: len(queue.script.handed) == 2)
+        await queue.database.operator.suspend(
+            StandingSuspension(scope=scope, value=value, until=None, reason="", created_at=queue.clock.now())
+        )
+        await queue.ended(2)
+        assert [type(one.outcome) for one in queue.endings] == [Returned, Returned]
+        assert len(queue.script.handed) == 2
 
 
 async def test_a_lane_suspended_by_another_process_is_left_alone_until_released(tmp_path: Path) -> None:

@@ -104,7 +104,13 @@ async def test_a_cancelled_campaign_lets_the_active_finish_and_ends(tmp_path: Pa
         queue.manager.learn([load async for load in queue.database.queue.loads()])
         await queue.until(lambda: len(queue.manager.hand) == 5)
         await queue.database.campaigns.move("spring", CampaignState.DRAINING, reason=None, now=queue.clock.now())
-        janitor = Janitor(store=queue.database.queue, clock=queue.clock, epoch=queue.epoch, retention=Retention())
+        janitor = Janitor(
+            store=queue.database.queue,
+            operator=queue.database.operator,
+            clock=queue.clock,
+            epoch=queue.epoch,
+            retention=Retention(),
+        )
         steps.let(5)
         await queue.ended(5)
         for _ in range(10):

@@ -89,9 +89,9 @@ async def test_a_refusal_of_us_suspends_the_lane_and_blames_nobody(tmp_path: Pat
         (suspended,) = status.summary["suspended"]
         assert suspended["domain"] == "block.example"
         assert "5.7.1" in suspended["reason"]
-        shown = await stage.run("queue", "show", "block.example", "--json")
+        shown = await stage.run("queue", "ls", "--domain", "block.example", "--json")
         lane = json.loads(shown.out.splitlines()[0])
-        assert (lane["suspended_until"], lane["reason"]) == (suspended["until"], suspended["reason"])
+        assert lane["why"] == f"suspended until {suspended['until']}: {suspended['reason']}"
         counts = await stage.settled("blocked", queued=0, active=0)
         assert counts["failed"] == counts["suppressed"] == 0
         assert "block.example" not in (await stage.run("suppress", "ls", "--json")).out

@@ -28,6 +28,7 @@ _ALLOWED_SCANS = (
     "SCAN anon_1",
     "SCAN node",  # a row per process
     "SCAN crash",  # what was in hand when processes died
+    "SCAN suspension",  # a row per word of the operator
     "SCAN tally",  # a few rows per stream
     "SCAN event ",  # the head of the log, oldest first, limited
     "SCAN change ",

@@ -1,11 +1,11 @@
-"""Addresses and instants as operators type them on the command line."""
+"""Addresses, domains and instants as operators type them on the command line."""
 
 import re
 from datetime import timedelta
 
 from tierii_mta.clock import Instant, later
 from tierii_mta.errors import UsageError
-from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.address import Address, InvalidAddress, parse_domain
 from tierii_mta.quantities import parse_duration
 
 
@@ -15,6 +15,14 @@ def parse_address(text: str) -> Address:
         return Address.parse(text)
     except InvalidAddress as cause:
         raise UsageError(str(cause), where=text, remedy="write an address such as ann@example.com") from cause
+
+
+def parse_domain_name(text: str) -> str:
+    """Return a domain in A-labels; raises `UsageError`."""
+    try:
+        return parse_domain(text)
+    except InvalidAddress as cause:
+        raise UsageError(str(cause), where=text) from cause
 
 
 def parse_age(text: str, *, now: Instant) -> Instant:

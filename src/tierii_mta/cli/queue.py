@@ -1,98 +1,99 @@
 """`queue`: where mail waits, and why."""
 
-from collections.abc import Mapping
+import heapq
 from typing import Any
 
 import click
 
 from tierii_mta.cli.installation import daemon_of, opened
 from tierii_mta.cli.invocation import Group, Invocation, async_body
-from tierii_mta.cli.persons import parse_span
-from tierii_mta.errors import NotFound, UsageError
-from tierii_mta.mail.address import InvalidAddress, parse_domain
+from tierii_mta.cli.persons import parse_domain_name
+from tierii_mta.cli.selections import parse_selection, selecting
+from tierii_mta.cli.suspensions import suspend, suspension_lines, unsuspend
+from tierii_mta.clock import Instant, rfc3339
+from tierii_mta.daemon.installation import Installation
+from tierii_mta.queue.delivery import OPEN, State
+from tierii_mta.queue.operator import LaneView
+from tierii_mta.queue.selection import Selection
+
+_STATES = click.Choice(sorted(OPEN))
 
 
 @click.group(cls=Group)
 def queue() -> None:
-    """Where mail waits, and why. These verbs talk to the running daemon."""
+    """Where mail waits, and why. All but `explain` work with the daemon down as well."""
 
 
 @queue.command()
+@selecting(with_ids=False)
+@click.option("--state", type=_STATES, help="Only what has deliveries in this state.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The oldest so many.")
 @async_body
-async def ls(call: Invocation) -> None:
-    """List the lanes that have mail: a campaign's or sender's mail to one domain."""
-    await _lanes(call, None)
+async def ls(call: Invocation, /, state: str | None, limit: int, **criteria: Any) -> None:
+    """List the lanes that have mail, oldest first: a campaign's or user's mail to one domain."""
+    is_all = not any(criteria.values())
+    selection = parse_selection(**criteria, is_all=is_all)
+    async with opened(call) as installation:
+        await _list_lanes(call, installation, selection, State(state) if state else None, limit)
 
 
-@queue.command()
-@click.argument("domain")
-@async_body
-async def show(call: Invocation, domain: str) -> None:
-    """Show the lanes of one domain."""
-    await _lanes(call, _domain(domain))
+async def _list_lanes(
+    call: Invocation, installation: Installation, selection: Selection, state: State | None, limit: int
+) -> None:
+    now = installation.clock.now()
+    found = [view async for view in installation.operator.lanes(selection, now, state=state)]
+    shown = heapq.nsmallest(limit, found, key=lambda view: view.oldest or now)
+    for view in shown:
+        call.output.record(_lane_json(view))
+    if shown:
+        call.output.columns(
+            ("whose", "domain", "deliveries", "oldest", "next due", "why it waits"),
+            [
+                (view.owner, view.domain, _counts(view), _time(view.oldest), _time(view.next_due), view.why)
+                for view in shown
+            ],
+        )
+    if len(found) > limit:
+        call.output.note(f"note: {len(found) - limit} more lanes; see --limit")
+    call.output.summary({"lanes": len(found), "deliveries": sum(sum(view.counts.values()) for view in found)})
+
+
+def _counts(view: LaneView) -> str:
+    return ", ".join(f"{count} {state}" for state, count in view.counts.items())
+
+
+def _time(at: Instant | None) -> str:
+    return rfc3339(at) if at is not None else "-"
+
+
+def _lane_json(view: LaneView) -> dict[str, Any]:
+    return {
+        "lane": view.lane,
+        "owner": view.owner,
+        "campaign": view.campaign,
+        "domain": view.domain,
+        "counts": {str(state): count for state, count in view.counts.items()},
+        "oldest": rfc3339(view.oldest) if view.oldest is not None else None,
+        "next_due": rfc3339(view.next_due) if view.next_due is not None else None,
+        "why": view.why,
+    }
 
 
 @queue.command()
 @click.argument("domain")
 @async_body
 async def explain(call: Invocation, domain: str) -> None:
-    """Show how mail to a domain is shaped, where each value comes from, and what its lane waits for."""
-    count = 0
+    """Show how mail to a domain is shaped, where each value comes from, and what it waits for. Asks the daemon."""
+    domain, count = parse_domain_name(domain), 0
     async with opened(call) as installation:
-        async for line in daemon_of(installation).stream("explain", domain=_domain(domain)):
+        async for record, words in suspension_lines(installation, installation.clock.now(), domain):
             count += 1
-            call.output.record(line, str(line.get("text", _words(line))))
+            call.output.record({"kind": "suspended", **record, "text": words}, words)
+        async for line in daemon_of(installation).stream("explain", domain=domain):
+            count += 1
+            call.output.record(line, str(line["text"]))
     call.output.summary({"domain": domain, "lines": count})
 
 
-@queue.command()
-@click.argument("domain")
-@click.option("--for", "span", default="1h", show_default=True, metavar="DURATION", help="How long.")
-@click.option("--reason", default="suspended by the operator", help="Your note, shown by `queue ls`.")
-@async_body
-async def suspend(call: Invocation, domain: str, span: str, reason: str) -> None:
-    """Send nothing to a domain for a while."""
-    seconds = parse_span(span).total_seconds()
-    async with opened(call) as installation:
-        answer = await daemon_of(installation).ask("suspend", domain=_domain(domain), seconds=seconds, reason=reason)
-    _expect_lanes(domain, answer)
-    call.output.summary({"domain": domain} | answer, f"{domain}: suspended for {span}")
-
-
-@queue.command()
-@click.argument("domain")
-@async_body
-async def unsuspend(call: Invocation, domain: str) -> None:
-    """Send to a suspended domain again."""
-    async with opened(call) as installation:
-        answer = await daemon_of(installation).ask("unsuspend", domain=_domain(domain))
-    _expect_lanes(domain, answer)
-    call.output.summary({"domain": domain} | answer, f"{domain}: open")
-
-
-def _expect_lanes(domain: str, answer: Mapping[str, Any]) -> None:
-    if not answer.get("lanes"):
-        raise NotFound("no mail waits for it, so there is no lane to close or open", where=domain)
-
-
-async def _lanes(call: Invocation, domain: str | None) -> None:
-    lanes: list[dict[str, Any]] = []
-    async with opened(call) as installation:
-        async for lane in daemon_of(installation).stream("lanes"):
-            if domain in (None, lane.get("domain")):
-                lanes.append(lane)
-                call.output.record(lane, _words(lane))
-    if domain and not lanes:
-        raise NotFound("no mail waits for it", where=domain)
-    call.output.summary({"lanes": len(lanes)})
-
-
-def _words(line: dict[str, Any]) -> str:
-    return "  ".join(f"{name}={value}" for name, value in line.items() if value is not None)
-
-
-def _domain(text: str) -> str:
-    try:
-        return parse_domain(text)
-    except InvalidAddress as cause:
-        raise UsageError(str(cause), where=text) from cause
+queue.add_command(suspend)
+queue.add_command(unsuspend)

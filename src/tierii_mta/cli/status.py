@@ -1,6 +1,6 @@
 """`status` and `watch`: how far a campaign is, and what the whole queue looks like."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from tierii_mta.campaigns.store import CampaignRecord
 from tierii_mta.cli.installation import ask_daemon, opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.cli.progress import Progress, follow
+from tierii_mta.cli.suspensions import suspension_lines
 from tierii_mta.clock import Instant, elapsed, rfc3339
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.errors import NotFound, Unavailable
@@ -128,14 +129,18 @@ async def _show_queue(call: Invocation, installation: Installation) -> None:
     except Unavailable as cause:
         summary["daemon"] = "down"
         call.output.note(f"note: live figures are missing: {cause}")
+    suspended = [one async for one in suspension_lines(installation, installation.clock.now())]
+    summary["suspended"] = [record for record, _ in suspended]
     campaigns = await installation.campaigns.campaigns(limit=10)
     summary["campaigns"] = [{"campaign": record.id, "state": str(record.state)} for record in campaigns]
     call.output.summary(summary)
     if not call.is_json:
-        _print_queue(call, installation, summary, campaigns)
+        _print_queue(call, installation, summary, campaigns, [words for _, words in suspended])
 
 
-def _print_queue(call: Invocation, installation: Installation, summary: Mapping[str, Any], campaigns: Any) -> None:
+def _print_queue(
+    call: Invocation, installation: Installation, summary: Mapping[str, Any], campaigns: Any, suspended: Sequence[str]
+) -> None:
     call.output.record({}, f"daemon: {summary['daemon']}")
     for part, good in (("store", "well"), ("intake", "open")):
         if summary.get(part, good) != good:
@@ -143,9 +148,8 @@ def _print_queue(call: Invocation, installation: Installation, summary: Mapping[
     rows = [(state, *(by.get(name, 0) for name in ("high", "normal", "low"))) for state, by in summary["queue"].items()]
     if rows:
         call.output.columns(("queue", "high", "normal", "low"), rows)
-    for lane in summary.get("suspended", []):
-        words = "  ".join(f"{name}={value}" for name, value in lane.items() if value is not None)
-        call.output.record({}, f"suspended lane: {words}")
+    for words in suspended:
+        call.output.record({}, words)
     now = installation.clock.now()
     ages = [
         (

@@ -25,6 +25,7 @@ from tierii_mta.inbound.accounts import AccountStore
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.intake import Intake, Submission
+from tierii_mta.queue.operator import QueueOperator
 from tierii_mta.queue.reserve import Reserve
 from tierii_mta.queue.schedule import RetrySchedule
 from tierii_mta.queue.store import Accepted, QueueStore
@@ -41,6 +42,7 @@ class Installation:
     clock: Clock
     codec: TokenCodec
     queue: QueueStore
+    operator: QueueOperator
     campaigns: CampaignStore
     suppression: SuppressionList
     accounts: AccountStore
@@ -118,7 +120,15 @@ async def open_installation(
     )
     try:
         yield Installation(
-            loaded, clock, codec, database.queue, database.campaigns, database.suppression, database.accounts
+            loaded,
+            clock,
+            codec,
+            database.queue,
+            database.operator,
+            database.campaigns,
+            database.suppression,
+            database.inbox,
+            database.accounts,
         )
     finally:
         await database.close()

@@ -6,10 +6,9 @@ with the daemon down; here is only what lives in this process: lanes, the thrott
 
 import os
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 from typing import Any
 
-from tierii_mta.clock import elapsed, later, rfc3339
+from tierii_mta.clock import elapsed, rfc3339
 from tierii_mta.daemon.control import Answer, Handler
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.daemon.metrics import IN_HAND, LANES, OLDEST_ELIGIBLE, QUEUE, Metrics
@@ -22,7 +21,6 @@ from tierii_mta.queue.lanes import LaneDirectory
 from tierii_mta.queue.manager import QueueManager
 
 _OLDEST_LANES = 50
-_LANES_LISTED = 1_000
 
 
 class Verbs:
@@ -49,10 +47,7 @@ class Verbs:
             "ping": self._ping,
             "status": self._status,
             "metrics": self._show_metrics,
-            "lanes": self._lanes,
             "explain": self._explain,
-            "suspend": self._suspend,
-            "unsuspend": self._unsuspend,
         }
 
     async def _ping(self, _: Mapping[str, Any]) -> Answer:
@@ -73,10 +68,6 @@ class Verbs:
             "send_rate_per_s": self._observer.send_rate(),
             "oldest_eligible_s": {priority.name.lower(): age for priority, age in report.oldest_eligible_s.items()},
             "oldest_lanes": [self._lane(row) for row in report.oldest],
-            "suspended": [
-                {"domain": one.lane.domain, "until": rfc3339(one.until), "reason": one.reason}
-                for one in await self._installation.queue.suspensions(self._clock.now())
-            ],
         }
 
     def _health(self) -> dict[str, str]:
@@ -112,45 +103,15 @@ class Verbs:
         )
         return {"text": self._metrics.text()}
 
-    async def _lanes(self, _: Mapping[str, Any]) -> Answer:
-        now = self._clock.now()
-        report = report_lanes(self._directory, now=now, limit=_LANES_LISTED)
-        closed = {one.lane.id: one for one in await self._installation.queue.suspensions(now)}
-
-        async def lines() -> AsyncIterator[Mapping[str, Any]]:
-            for row in report.oldest:
-                one = closed.get(row.lane.id)
-                why = {"suspended_until": rfc3339(one.until), "reason": one.reason} if one else {}
-                yield self._lane(row) | why
-
-        return lines()
-
     async def _explain(self, request: Mapping[str, Any]) -> Answer:
         domain = _text(request, "domain")
         found = await self._way_out.explain(domain)
-        suspensions = await self._installation.queue.suspensions(self._clock.now())
 
         async def lines() -> AsyncIterator[Mapping[str, Any]]:
             for line in found:
                 yield line
-            for one in suspensions:
-                if one.lane.domain == domain:
-                    until = rfc3339(one.until)
-                    text = f"the lane is suspended until {until}: {one.reason}"
-                    yield {"kind": "suspended", "until": until, "reason": one.reason, "text": text}
 
         return lines()
-
-    async def _suspend(self, request: Mapping[str, Any]) -> Answer:
-        domain, seconds = _text(request, "domain"), request.get("seconds", 3600)
-        if not isinstance(seconds, (int, float)) or seconds <= 0:
-            raise UsageError("seconds must be a number above zero", where="suspend")
-        until = later(self._clock.now(), timedelta(seconds=seconds))
-        lanes = await self._manager.suspend_domain(domain, until, _text(request, "reason"))
-        return {"lanes": lanes, "until": rfc3339(until)}
-
-    async def _unsuspend(self, request: Mapping[str, Any]) -> Answer:
-        return {"lanes": await self._manager.release_domain(_text(request, "domain"))}
 
     def _lane(self, row: LaneRow) -> dict[str, Any]:
         age = elapsed(row.due, self._clock.now()).total_seconds()

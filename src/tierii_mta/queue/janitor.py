@@ -21,6 +21,7 @@ from datetime import timedelta
 from tierii_mta.clock import Clock, later
 from tierii_mta.errors import Unavailable
 from tierii_mta.queue.delivery import Epoch
+from tierii_mta.queue.operator import QueueOperator
 from tierii_mta.queue.store import QueueStore
 
 _PAGE = 1_000
@@ -51,6 +52,7 @@ class Janitor:
         self,
         *,
         store: QueueStore,
+        operator: QueueOperator,
         clock: Clock,
         epoch: Epoch,
         retention: Retention,
@@ -60,7 +62,7 @@ class Janitor:
         """`grace` is the time a last attempt, due at the deadline, has before the age sweep takes its row;
         `on_set_aside` hears how many deliveries were given up because processes died with them.
         """
-        self._store, self._clock, self._epoch = store, clock, epoch
+        self._store, self._operator, self._clock, self._epoch = store, operator, clock, epoch
         self._retention, self._grace, self._on_set_aside = retention, grace, on_set_aside
 
     async def prepare(self) -> None:
@@ -74,6 +76,7 @@ class Janitor:
             group.create_task(self.every(timedelta(seconds=15), self.heartbeat, name="heartbeat"))
             group.create_task(self.every(timedelta(minutes=1), self.free_dead, name="free_dead"))
             group.create_task(self.every(timedelta(minutes=1), self.expire, name="expire"))
+            group.create_task(self.every(timedelta(minutes=1), self.end_suspensions, name="end_suspensions"))
             group.create_task(self.every(timedelta(minutes=10), self.purge, name="purge"))
             group.create_task(self.every(timedelta(seconds=1), self.finish_streams, name="finish_streams"))
 
@@ -111,6 +114,11 @@ class Janitor:
             await self._clock.sleep(_BREATH_S)
         while await self._store.drop_lanes(before=later(now, -self._retention.deliveries), limit=_PAGE):
             await self._clock.sleep(_BREATH_S)
+
+    async def end_suspensions(self) -> None:
+        """Say which suspensions by the operator have run out."""
+        for suspension in await self._operator.end_suspensions(self._clock.now()):
+            _log.info("the suspension of %s has ended", suspension)
 
     async def finish_streams(self) -> None:
         """End campaigns that are through."""

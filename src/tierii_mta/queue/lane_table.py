@@ -102,15 +102,6 @@ class LaneTable:
             return [slot for slot, key in enumerate(self._key) if key >= 0]
         return [slot for slot, owner in enumerate(self._stream) if owner == stream and self._key[slot] >= 0]
 
-    def slots_to(self, domain: str) -> list[int]:
-        """Return the slots of one destination. Looks at every slot."""
-        wanted, size = domain.encode("ascii"), len(domain)
-        return [
-            slot
-            for slot in self.slots()
-            if self._domain_size[slot] == size and self._domains.startswith(wanted, self._domain_at[slot])
-        ]
-
     def _new_slot(self) -> int:
         if self._free:
             return self._free.pop()

@@ -115,14 +115,6 @@ class LaneDirectory:
     def is_suspended(self, lane: LaneId) -> bool:
         return lane in self._suspended
 
-    def suspensions(self) -> list[tuple[Lane, Instant]]:
-        """Return the suspended lanes and until when."""
-        return [(lane, until) for until, lane in self._suspended.values()]
-
-    def lanes_to(self, domain: str) -> list[Lane]:
-        """Return the lanes to a domain that have claimable mail."""
-        return list({self.table.lane_id(slot): self.table.lane(slot) for slot in self.table.slots_to(domain)}.values())
-
     def strike(self, lane: LaneId) -> int:
         """Count a refusal of us; return how many came before it since the lane last took mail."""
         strikes = self._strikes.get(lane, 0)

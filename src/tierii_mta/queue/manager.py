@@ -10,7 +10,7 @@ nor how much a destination takes (the Deliver port).
    to `Hand.take`. High priority is picked first, and bulk leaves it a reserved share of the hand.
 3. `_ended`: a settled delivery frees room, tells the directory of its retry, and wakes the claim loop. A refusal of us
    suspends the lane (`_suspend`); `_announce_resumed` opens it again.
-4. `_watch_loop` reads the change log every 250 ms: new mail, paused streams, suspended lanes.
+4. `_watch_loop` reads the change log every 250 ms: new mail, paused streams, suspended lanes and streams.
 5. `drain` stops claiming, returns what is queued, and lets what is active finish up to a deadline.
 """
 
@@ -27,7 +27,7 @@ from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Deferred, Delivered, Lane, LaneId, Priority, Returned, State, StreamId
 from tierii_mta.queue.hand import Deliver, Ending, Hand
 from tierii_mta.queue.lanes import LaneDirectory
-from tierii_mta.queue.settlement import Settlement, resume, suspend_by_hand
+from tierii_mta.queue.settlement import Settlement, resume
 from tierii_mta.queue.store import Change, ChangeKind, LaneLoad, QueueStore, SuspendLane
 
 __all__ = ["Deliver", "ManagerLimits", "QueueManager"]
@@ -115,24 +115,6 @@ class QueueManager:
         for load in loads:
             self._directory.add(load, now=now)
         self._alarm.ring()
-
-    async def suspend_domain(self, domain: str, until: Instant, reason: str) -> int:
-        """Suspend the known lanes to a domain, on the operator's word; return how many."""
-        lanes = self._directory.lanes_to(domain)
-        for lane in lanes:
-            self._directory.suspend(lane, until)
-            self.hand.recall("lane suspended", lane=lane.id)
-            await self._committer.submit(suspend_by_hand(lane, until, reason, self.hand.moment()))
-        return len(lanes)
-
-    async def release_domain(self, domain: str) -> int:
-        """Open the suspended lanes to a domain; return how many."""
-        lanes = [lane for lane, _ in self._directory.suspensions() if lane.domain == domain]
-        for lane in lanes:  # first in the store, else a claim would still find it suspended
-            await self._committer.submit(resume(lane, self.hand.moment()))
-            self._directory.release(lane.id, now=self._clock.now())
-        self._alarm.ring()
-        return len(lanes)
 
     # -- suspects -----------------------------------------------------------------------------------------------
 
@@ -298,19 +280,21 @@ class QueueManager:
     async def _follow(self, changes: Iterable[Change]) -> None:
         cursor = self._cursor
         streams: dict[StreamId, bool] = {}  # → whether its lanes are read anew
-        lanes: set[LaneId] = set()
+        lanes: dict[LaneId, bool] = {}  # → whether it was closed or opened
         for change in changes:
             cursor = max(cursor, change.seq)
             if change.kind is ChangeKind.LANE and change.lane is not None:
-                lanes.add(change.lane)
+                lanes[change.lane] = True
+            elif change.kind is ChangeKind.MAIL and change.lane is not None:
+                lanes.setdefault(change.lane, False)
             elif change.kind in (ChangeKind.MAIL, ChangeKind.STREAM) and change.stream is not None:
                 streams[change.stream] = streams.get(change.stream, False) or change.kind is ChangeKind.STREAM
         for stream, is_anew in streams.items():
             if is_anew:
                 await self._drop(stream)
             await self._load(stream)
-        for lane in lanes:
-            await self._load_lane(lane)
+        for lane, is_anew in lanes.items():
+            await self._load_lane(lane, is_anew=is_anew)
         self._cursor = cursor  # only now: what could not be read is read again
         self._alarm.ring()
 
@@ -329,7 +313,10 @@ class QueueManager:
         async for load in self._store.loads(stream):
             self._directory.add(load, now=self._clock.now())
 
-    async def _load_lane(self, lane: LaneId) -> None:
+    async def _load_lane(self, lane: LaneId, *, is_anew: bool) -> None:
+        """Learn what waits in a lane. After it was closed or opened, what is not yet on the wire is claimed again."""
+        if is_anew:
+            self.hand.recall("lane changed", lane=lane)
         is_suspended = False
         async for load in self._store.loads(lane=lane):
             is_suspended = load.suspended_until is not None

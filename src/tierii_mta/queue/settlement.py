@@ -138,28 +138,23 @@ class Settlement:
         until = later(moment.now, min(wait, self.policy.longest_suspension))
         data = {"domain": lane.domain, "until": rfc3339(until), "reason": attempt.reply_class}
         data["reply"] = str(attempt.reply)
-        return _suspension(lane, until, data["reply"], data, moment, provider=attempt.provider)
+        event = Event(
+            id=moment.new_id(),
+            type=EventType.LANE_SUSPENDED,
+            at=moment.now,
+            provider=attempt.provider,
+            data=data,
+        )
+        return SuspendLane(lane=lane.id, until=until, reason=data["reply"], events=(event,))
 
     def _action(self, delivery: Delivery) -> InDoubtAction:
         return self.policy.in_doubt_submission if delivery.campaign is None else self.policy.in_doubt_campaign
-
-
-def suspend_by_hand(lane: Lane, until: Instant, reason: str, moment: Moment) -> SuspendLane:
-    """Return the suspension of a lane by the operator."""
-    return _suspension(lane, until, reason, {"domain": lane.domain, "until": rfc3339(until), "reason": reason}, moment)
 
 
 def resume(lane: Lane, moment: Moment) -> SuspendLane:
     """Return what opens a suspended lane again."""
     event = Event(id=moment.new_id(), type=EventType.LANE_RESUMED, at=moment.now, data={"domain": lane.domain})
     return SuspendLane(lane=lane.id, until=None, events=(event,))
-
-
-def _suspension(
-    lane: Lane, until: Instant, reason: str, data: dict[str, str], moment: Moment, *, provider: str | None = None
-) -> SuspendLane:
-    event = Event(id=moment.new_id(), type=EventType.LANE_SUSPENDED, at=moment.now, provider=provider, data=data)
-    return SuspendLane(lane=lane.id, until=until, reason=reason, events=(event,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,9 +212,9 @@ class LaneLoad:
 class ChangeKind(StrEnum):
     """What another process changed."""
 
-    MAIL = "mail"  # a stream has new claimable mail, or its lanes must be read anew
+    MAIL = "mail"  # a stream, or one lane of it, has new claimable mail
     STREAM = "stream"  # paused, resumed or cancelled
-    LANE = "lane"  # suspended or released
+    LANE = "lane"  # suspended or released: what is not yet on the wire is to be looked at anew
     SUPPRESSION = "suppression"
 
 
@@ -267,14 +267,15 @@ class QueueStore(QueueViews, Protocol):
     def loads(self, stream: StreamId | None = None, *, lane: LaneId | None = None) -> AsyncIterator[LaneLoad]:
         """Yield claimable mail per (lane, priority), of one lane, of one stream, or of all streams.
 
-        A stream that is not open yields nothing; a suspended lane is yielded with its `suspended_until`.
+        A stream that is not open yields nothing; a suspended lane is yielded with its `suspended_until`. What the
+        operator has suspended is due at the end of the suspension, or not yielded if it has no end.
         """
 
     async def claim(self, quotas: Sequence[Quota], *, epoch: Epoch, now: Instant) -> Claim:
         """Take due rows into hand (→ queued, owner = epoch), earliest due first in each quota, in one transaction.
 
         Rows whose recipient is suppressed for their stream end `suppressed`, with the event, and are not returned.
-        Rows of streams that are not open are not taken.
+        Rows of streams that are not open are not taken, nor those of suspended lanes.
         """
 
     async def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
@@ -312,10 +313,7 @@ class QueueStore(QueueViews, Protocol):
         inbox_before: Instant | None = None,
         limit: int = 2000,
     ) -> int:
-        """One page of retention: delete final rows, old events, bodies nobody waits for, and received mail.
-
-        Return how many went.
-        """
+        """Delete one page of final rows, old events, bodies nobody waits for and received mail; return how many."""
 
     async def drop_lanes(self, *, before: Instant, limit: int = 1000) -> int:
         """Delete a page of lanes of campaigns that ended before and have no rows left; return how many. Ids stay."""

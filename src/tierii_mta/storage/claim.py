@@ -35,7 +35,7 @@ from tierii_mta.queue.store import Claim, Quota
 from tierii_mta.storage.backend import MAX_QUOTAS, Claimed, claim_rows, next_dues
 from tierii_mta.storage.bulk import of_ids
 from tierii_mta.storage.codes import REASON, STATE, STATE_OF, StreamState
-from tierii_mta.storage.lanes import places
+from tierii_mta.storage.lanes import FOREVER, closed_until, places
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.suppression import suppressions_of
 from tierii_mta.storage.tables import AnyRow, delivery
@@ -68,8 +68,8 @@ def _claim_page(
         row = lanes.get(quota.lane)
         if row is None or row.stream_state != StreamState.OPEN:
             taken.exhausted[quota.lane, quota.priority] = None  # a change row tells when it opens
-        elif row.suspended_until is not None and row.suspended_until > now:
-            taken.exhausted[quota.lane, quota.priority] = Instant(row.suspended_until)
+        elif (until := closed_until(row, now)) is not None:
+            taken.exhausted[quota.lane, quota.priority] = Instant(until) if until < FOREVER else None
         elif quota.limit > 0:
             asked.append(quota)
     if not asked:
@@ -134,6 +134,7 @@ def _messages(connection: Connection, ids: set[int]) -> Mapping[int, AnyRow]:
     return {row.id: row for row in of_ids(connection, _MESSAGES, ids).all()}
 
 
+_SUPPRESSED = "550 5.7.1 the recipient is on the suppression list"
 _MESSAGES = "SELECT id, reverse_path, is_marketing FROM message WHERE id IN {ids}"
 
 
@@ -184,7 +185,7 @@ def _without_suppressed(
         connection.execute(
             update(delivery)
             .where(delivery.c.id.in_(ended))
-            .values(state=STATE[State.SUPPRESSED], owner=None, origin=None, finished_at=now)
+            .values(state=STATE[State.SUPPRESSED], owner=None, origin=None, finished_at=now, last_reply=_SUPPRESSED)
         )
     return kept
 

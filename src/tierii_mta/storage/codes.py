@@ -11,6 +11,7 @@ from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.events import EventType
 from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.delivery import FailureReason, State
+from tierii_mta.queue.operator import Scope
 from tierii_mta.queue.received import InboxState
 from tierii_mta.queue.store import ChangeKind
 from tierii_mta.smtp.requests import Notify, Return
@@ -112,6 +113,9 @@ STREAM_STATE: Mapping[CampaignState, StreamState] = {
     CampaignState.COMPLETED: StreamState.FINISHED,
     CampaignState.CANCELLED: StreamState.FINISHED,
 }
+
+SCOPE: Mapping[Scope, int] = {Scope.ALL: 0, Scope.DOMAIN: 1, Scope.CAMPAIGN: 2, Scope.USER: 3}
+SCOPE_OF: Mapping[int, Scope] = {code: scope for scope, code in SCOPE.items()}
 
 CHANGE: Mapping[ChangeKind, int] = {
     ChangeKind.MAIL: 0,

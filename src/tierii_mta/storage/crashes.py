@@ -5,7 +5,7 @@ Owns the rows of `crash`; the rule is queue.crashes.
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, delete, exists, or_, select, update
+from sqlalchemy import Connection, delete, exists, func, literal_column, or_, select, update
 
 from tierii_mta.clock import Instant
 from tierii_mta.queue.crashes import SUSPECTED, Crashes
@@ -14,7 +14,7 @@ from tierii_mta.storage.backend import CLAIMED, Claimed
 from tierii_mta.storage.bulk import insert_rows
 from tierii_mta.storage.claim import deliveries_of
 from tierii_mta.storage.codes import STATE, StreamState
-from tierii_mta.storage.lanes import places
+from tierii_mta.storage.lanes import SHUT_UNTIL_SQL, places
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.tables import IS_CLAIMABLE, AnyRow, crash, delivery, lane, stream
 
@@ -71,6 +71,7 @@ def _next_suspect(connection: Connection, now: Instant) -> AnyRow | None:
             IS_CLAIMABLE,
             stream.c.state == int(StreamState.OPEN),
             or_(lane.c.suspended_until.is_(None), lane.c.suspended_until <= now),
+            func.coalesce(literal_column(SHUT_UNTIL_SQL), 0) <= now,
         )
         .order_by(crash.c.certain, crash.c.crashes, crash.c.delivery)
         .limit(1)

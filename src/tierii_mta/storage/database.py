@@ -16,6 +16,7 @@ from tierii_mta.storage.campaigns import StoredCampaigns
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.inbox import StoredInbox
 from tierii_mta.storage.migrate import bring_up_to_date
+from tierii_mta.storage.operator import StoredOperator
 from tierii_mta.storage.queue import StoredQueue
 from tierii_mta.storage.reports import StoredReports
 from tierii_mta.storage.sqlite import SqliteConnections
@@ -31,6 +32,7 @@ class Database:
         self.queue = StoredQueue(connections, clock, node)
         self.reports = StoredReports(connections)
         self.campaigns = StoredCampaigns(connections, clock, node)
+        self.operator = StoredOperator(connections, clock, node)
         self.suppression = StoredSuppressions(connections, clock, node)
         self.inbox = StoredInbox(connections)
         self.accounts = StoredAccounts(connections)

@@ -6,12 +6,13 @@ Owns the reads behind `QueueStore.loads`, paged so that no read transaction last
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, select, tuple_
 
 from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import Lane, LaneId, Priority, StreamId
 from tierii_mta.queue.store import LaneLoad
 from tierii_mta.storage.codes import StreamState
+from tierii_mta.storage.lanes import FOREVER, SHUT_UNTIL_SQL
 from tierii_mta.storage.tables import IS_CLAIMABLE, AnyRow, delivery, lane, stream
 
 PAGE = 2000
@@ -36,11 +37,15 @@ def all_loads(connection: Connection, after: tuple[int, int]) -> tuple[Sequence[
         .limit(PAGE)
         .subquery()
     )
-    placed = select(groups, *_PLACE, stream.c.state).select_from(
+    placed = select(groups, *_PLACE, _SHUT_UNTIL, stream.c.state).select_from(
         groups.outerjoin(lane, lane.c.id == groups.c.lane).outerjoin(stream, stream.c.id == lane.c.stream)
     )
     rows = [tuple(row) for row in connection.execute(placed).all()]
-    loads = [_load(place, priority, size, due) for _, priority, size, due, *place, state in rows if state == _OPEN]
+    loads = [
+        _load(place, priority, size, due, shut)
+        for _, priority, size, due, *place, shut, state in rows
+        if state == _OPEN and shut != FOREVER
+    ]
     return loads, max(row[:2] for row in rows) if len(rows) == PAGE else None
 
 
@@ -66,25 +71,30 @@ def _counted() -> Iterator[ColumnElement[int]]:
 
 _OPEN = StreamState.OPEN
 _PLACE = (lane.c.id, lane.c.stream, lane.c.domain, lane.c.suspended_until)
-_WITH_LOADS = select(*_PLACE, *_counted()).join(stream, stream.c.id == lane.c.stream).where(stream.c.state == _OPEN)
+_SHUT_UNTIL: ColumnElement[int | None] = literal_column(SHUT_UNTIL_SQL).label("shut_until")
+_WITH_LOADS = (
+    select(*_PLACE, _SHUT_UNTIL, *_counted()).join(stream, stream.c.id == lane.c.stream).where(stream.c.state == _OPEN)
+)
 
 
 def _loads_of(rows: Sequence[AnyRow]) -> Sequence[LaneLoad]:
     loads = []
     for row in rows:
-        place, counts = row[:4], row[4:]
+        place, shut, counts = row[:4], row[4], row[5:]
+        if shut == FOREVER:
+            continue
         for priority, size, due in zip(Priority, counts[0::2], counts[1::2], strict=True):
             if size:
-                loads.append(_load(place, priority, size, due))
+                loads.append(_load(place, priority, size, due, shut))
     return loads
 
 
-def _load(place: Sequence[Any], priority: int, size: int, due: int) -> LaneLoad:
+def _load(place: Sequence[Any], priority: int, size: int, due: int, shut_until: int | None) -> LaneLoad:
     number, stream_id, domain, until = place
     return LaneLoad(
         lane=Lane(id=LaneId(number), stream=StreamId(stream_id), domain=domain),
         priority=Priority(priority),
         count=size,
-        due=Instant(due),
+        due=Instant(max(due, shut_until or 0)),
         suspended_until=Instant(until) if until is not None else None,
     )

@@ -1,0 +1,73 @@
+"""THE OPERATOR'S PORT: what the verbs of `queue` ask of a database, whether or not a daemon runs.
+
+Owns suspensions that are remembered, and what is shown of lanes; `storage.operator` implements it.  A running daemon learns of everything by change rows, and a claim obeys
+what is written here from the commit on.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from tierii_mta.clock import Instant
+from tierii_mta.queue.delivery import LaneId, State
+from tierii_mta.queue.selection import Selection
+
+
+class Scope(StrEnum):
+    """What a suspension by the operator closes."""
+
+    ALL = "all"
+    DOMAIN = "domain"
+    CAMPAIGN = "campaign"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingSuspension:
+    """A suspension by the operator; lanes made later obey it as well."""
+
+    scope: Scope
+    value: str  # "" for `Scope.ALL`
+    until: Instant | None  # None: until it is lifted
+    reason: str
+    created_at: Instant
+
+    def __str__(self) -> str:
+        return "all mail" if self.scope is Scope.ALL else f"{self.scope} {self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneView:
+    """One lane with open mail, and what it waits for."""
+
+    lane: LaneId
+    owner: str  # the campaign's id, or the stream's name: "user:shop", "send"
+    campaign: str | None
+    domain: str
+    counts: Mapping[State, int]  # open states only; those that are not there are left out
+    oldest: Instant | None  # when the oldest waiting or held delivery was accepted
+    next_due: Instant | None  # of what waits
+    why: str  # why it waits
+
+
+class QueueOperator(Protocol):
+    """The operator's side of the database."""
+
+    async def suspend(self, suspension: StandingSuspension) -> None:
+        """Remember a suspension; the same scope and value again replaces it."""
+
+    async def unsuspend(self, scope: Scope, value: str, now: Instant) -> int:
+        """Lift a suspension; of a domain, also open its lanes that were closed because the domain refuses us.
+
+        Return how many suspensions and lanes that were.
+        """
+
+    async def suspensions(self, now: Instant) -> Sequence[StandingSuspension]:
+        """Return the suspensions by the operator that are in force."""
+
+    async def end_suspensions(self, now: Instant) -> Sequence[StandingSuspension]:
+        """Forget suspensions whose time is over, with their event, and return them."""
+
+    def lanes(self, selection: Selection, now: Instant, *, state: State | None = None) -> AsyncIterator[LaneView]:
+        """Yield lanes with open deliveries (in `state`, if given) of a selection by domain, campaign or user."""
