@@ -265,6 +265,9 @@ class Connection(asyncio.Protocol):
         context = self._tls()
         if context is None:
             raise RuntimeError("TLS was offered without a certificate")
+        self._server.tls_started()  # before the handshake: what a client says at its end may be here first
+        if self._server.state is State.CLOSED:
+            return
         try:
             self._transport = await asyncio.get_running_loop().start_tls(
                 transport,
@@ -280,7 +283,6 @@ class Connection(asyncio.Protocol):
             self.lost(f"TLS: {failure}")
             return
         self._is_paused = False
-        self._server.tls_started()
         self.session.client_name, self.session.is_extended = "", False
         self._note_tls()
 
