@@ -17,7 +17,10 @@ async def test_the_wishes_of_a_sender_are_kept_with_the_message(store: Installat
     never = replace(ann, recipient="bob@a.example", recipient_key=key_of("bob"), notify=frozenset({Notify.NEVER}))
     silent = replace(ann, recipient="cy@a.example", recipient_key=key_of("cy"))
     wishes = {"ret": Return.HEADERS, "envid": "QQ+3D314159", "is_smtputf8": True, "label": "welcome", "tag": "shop"}
-    await store.accept(deliveries=[told, never, silent], **wishes)
+    wishes |= {"return_path": "bounce.example.com"}
+    accepted = await store.accept(deliveries=[told, never, silent], **wishes)
+    stored = await store.queue.stored_message(accepted.deliveries[0])
+    assert (stored.is_smtputf8, stored.return_path) == (True, "bounce.example.com")
     await store.accept("ann@a.example")
     columns = (message.c.ret, message.c.envid, message.c.is_smtputf8, message.c.label, message.c.tag)
     rows = await store.db._connections.read(lambda db: db.execute(select(*columns).order_by(message.c.id)).all())

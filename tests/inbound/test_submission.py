@@ -15,7 +15,7 @@ from tests.support.clock import ManualClock
 from tierii_mta.clock import rfc3339
 from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionReason, list_scope
 from tierii_mta.errors import Unavailable
-from tierii_mta.inbound.accounts import Account, DailyLimits, SenderPattern, Usage, day_of, end_of
+from tierii_mta.inbound.accounts import Account, DailyLimits, ReturnPath, SenderPattern, Usage, day_of, end_of
 from tierii_mta.inbound.logins import Logins, password_hasher
 from tierii_mta.inbound.session import Door, Message, Session
 from tierii_mta.inbound.submission import SubmissionDesk, SubmissionJudge
@@ -405,6 +405,16 @@ async def test_a_repeated_idempotency_key_answers_with_the_first_message_and_cos
     assert "queued before" in again.text
     assert await counter.used() == Usage(messages=1, recipients=1, newcomers=1)
     queued(await counter.send(head=HEAD))
+
+
+async def test_bounces_of_an_account_with_signed_return_paths_come_to_the_domain_of_the_sender(
+    counter: Counter,
+) -> None:
+    await counter.change(return_path=ReturnPath.VERP)
+    for sender, domain in ((SHOP, "bounce.example.com"), (None, None)):
+        _, message_id = queued(await counter.send(sender=sender))
+        (delivery,) = await counter.database.queue.history(message_id=message_id)
+        assert (await counter.database.queue.stored_message(delivery.id)).return_path == domain
 
 
 async def test_a_header_that_is_not_in_order_is_refused_and_nothing_is_kept(counter: Counter) -> None:

@@ -61,6 +61,7 @@ async def send(
             message_id=single.message_id,
             priority=Priority[priority.upper()],
             idempotency_key=idempotency_key,
+            is_smtputf8=single.envelope.needs_smtputf8,
         )
         accepted = await installation.accept(submission)
     shown: dict[str, Any] = {

@@ -100,7 +100,11 @@ async def _assembled(installation: Installation, roles: frozenset[str]) -> Async
     sender = installation.sender
     campaigns = CampaignContent(installation.campaigns, installation.codec, sender, press, installation.clock)
     stored = StoredContent(
-        installation.queue, {name: domain.keys for name, domain in sender.domains.items()}, clock=clock, threads=threads
+        installation.queue,
+        {name: domain.keys for name, domain in sender.domains.items()},
+        codec=installation.codec,
+        clock=clock,
+        threads=threads,
     )
     way_out = build_way_out(installation, content=Contents(campaigns, stored))
     directory = LaneDirectory()

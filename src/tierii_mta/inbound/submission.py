@@ -20,7 +20,7 @@ import structlog
 
 from tierii_mta.clock import Clock
 from tierii_mta.errors import Unavailable
-from tierii_mta.inbound.accounts import Account, AccountStore, Usage
+from tierii_mta.inbound.accounts import Account, AccountStore, ReturnPath, Usage
 from tierii_mta.inbound.allowance import Allowance, Allowances
 from tierii_mta.inbound.logins import Logins
 from tierii_mta.inbound.preparation import Manuscript
@@ -246,7 +246,13 @@ class SubmissionJudge:
             is_smtputf8=mail.is_smtputf8,
             label=wishes.label,
             tag=wishes.tag,
+            return_path=self._return_path(account, mail.reverse_path),
         )
+
+    def _return_path(self, account: Account, reverse_path: Address | None) -> str | None:
+        if account.return_path is ReturnPath.KEEP or reverse_path is None:
+            return None
+        return self._desk.domains[reverse_path.domain]
 
     @property
     def _trace_id(self) -> str:

@@ -1,7 +1,8 @@
 """Stored messages at the attempt: the content source of submitted mail.
 
 Owns reading the kept octets and signing them for the author's domain; not how they were composed or taken in
-(queue.intake).  A message of a domain we have no key for goes out unsigned: submission decided that it may.
+(queue.intake).  A message of a domain we have no key for goes out unsigned: submission decided that it may.  So does
+UTF-8 in a header whose sender asked for no SMTPUTF8, as 8-bit text: hosts that know it only so would refuse it else.
 Touches the store; signing runs on the caller's threads, because RSA costs more than the event loop should give.
 """
 
@@ -18,6 +19,7 @@ from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.mail.dsn import original_recipient
 from tierii_mta.mail.envelope import DsnRequest
 from tierii_mta.mail.header import HeaderField, MalformedHeader, parse_header_block
+from tierii_mta.mail.tokens import TokenCodec, return_path
 from tierii_mta.outbound.content import Prepared, RenderFailed
 from tierii_mta.queue.delivery import Delivery, DeliveryId
 from tierii_mta.queue.views import StoredMessage
@@ -34,10 +36,16 @@ class StoredContent:
     """Implements `outbound.content.ContentSource` for stored messages. `keys` may be replaced while it runs."""
 
     def __init__(
-        self, messages: StoredMessages, keys: Mapping[str, Sequence[DkimKey]], *, clock: Clock, threads: Executor
+        self,
+        messages: StoredMessages,
+        keys: Mapping[str, Sequence[DkimKey]],
+        *,
+        codec: TokenCodec,
+        clock: Clock,
+        threads: Executor,
     ) -> None:
         self.keys = keys  # by author domain, in A-labels
-        self._messages, self._clock, self._threads = messages, clock, threads
+        self._messages, self._codec, self._clock, self._threads = messages, codec, clock, threads
 
     async def prepare(self, delivery: Delivery) -> Prepared:
         """Return a stored message, signed; see the port for what it raises."""
@@ -52,8 +60,8 @@ class StoredContent:
             fields, body = parse_header_block(message)
         except MalformedHeader as cause:
             raise RenderFailed(f"the stored message has a malformed header: {cause}") from cause
-        reverse_path = Address.parse(delivery.reverse_path) if delivery.reverse_path else None
         recipient = Address.parse(delivery.recipient)
+        reverse_path = self._reverse_path(delivery, recipient, stored)
         keys = self.keys.get(_author_domain(fields), ())
         signature = sign(message, keys, now=self._clock.now(), expires=None) if keys else b""
         addresses = [recipient] if reverse_path is None else [recipient, reverse_path]
@@ -64,11 +72,19 @@ class StoredContent:
             message_id=_value(fields, "message-id"),
             body_hash=hashlib.sha256(message).hexdigest(),
             is_8bit=not message.isascii(),
-            needs_smtputf8=not message[:body].isascii() or any(each.needs_smtputf8 for each in addresses),
+            needs_smtputf8=(stored.is_smtputf8 and not message[:body].isascii())
+            or any(each.needs_smtputf8 for each in addresses),
             ret=stored.ret,
             envid=stored.envid,
             request=_request(stored, recipient),
         )
+
+    def _reverse_path(self, delivery: Delivery, recipient: Address, stored: StoredMessage) -> Address | None:
+        if not delivery.reverse_path:
+            return None
+        if stored.return_path is not None:
+            return return_path(self._codec, delivery.id, recipient, stored.return_path)
+        return Address.parse(delivery.reverse_path)
 
 
 def _request(stored: StoredMessage, recipient: Address) -> DsnRequest | None:

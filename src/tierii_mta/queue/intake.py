@@ -55,6 +55,7 @@ class Submission:
     is_smtputf8: bool = False
     label: str | None = None
     tag: str | None = None
+    return_path: str | None = None  # domain of signed return paths; None: the reverse-path travels
 
 
 class Intake:
@@ -116,6 +117,7 @@ class Intake:
             is_smtputf8=submission.is_smtputf8,
             label=submission.label,
             tag=submission.tag,
+            return_path=submission.return_path,
             events=[self._queued(one, submission.message_id, now) for one in deliveries],
         )
 

@@ -90,6 +90,7 @@ class Accept:
     is_smtputf8: bool = False
     label: str | None = None  # X-Tierii-Campaign
     tag: str | None = None  # X-Tierii-Tag
+    return_path: str | None = None  # domain of signed return paths; None: the reverse-path itself travels
     reports: Sequence[ReportKey] = ()  # that the message makes: kept only if all are owed, which they then are not
     events: Sequence[Event] = ()  # their delivery_id is filled in by the store, one event per delivery in order
 

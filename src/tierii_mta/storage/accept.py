@@ -165,7 +165,7 @@ def _insert_messages(connection: Connection, accepts: Sequence[Accept], streams:
 
 _MESSAGE = (
     *("stream", "reverse_path", "message_id", "is_marketing", "accepted_at"),
-    *("ret", "envid", "is_smtputf8", "label", "tag"),
+    *("ret", "envid", "is_smtputf8", "label", "tag", "return_path"),
 )
 
 
@@ -173,7 +173,14 @@ def _message_row(one: Accept, streams: Mapping[str, int]) -> Values:
     """Return the values of `_MESSAGE`."""
     return (
         *(streams[one.stream], one.reverse_path, one.message_id, one.is_marketing, one.accepted_at),
-        *(RETURN[one.ret] if one.ret is not None else None, one.envid, one.is_smtputf8, one.label, one.tag),
+        *(
+            RETURN[one.ret] if one.ret is not None else None,
+            one.envid,
+            one.is_smtputf8,
+            one.label,
+            one.tag,
+            one.return_path,
+        ),
     )
 
 

@@ -96,11 +96,16 @@ def stored_message(connection: Connection, delivery_id: DeliveryId) -> StoredMes
         envid=asked.envid,
         notify=frozenset(one for one, bit in NOTIFY.items() if asked.notify & bit),
         orcpt=asked.orcpt,
+        is_smtputf8=bool(asked.is_smtputf8),
+        return_path=asked.return_path,
     )
 
 
 _STORED = (
-    select(body_part.c.content, message.c.ret, message.c.envid, delivery.c.notify, delivery.c.orcpt)
+    select(
+        *(body_part.c.content, message.c.ret, message.c.envid, message.c.is_smtputf8, message.c.return_path),
+        *(delivery.c.notify, delivery.c.orcpt),
+    )
     .select_from(delivery)
     .join(message, message.c.id == delivery.c.message)
     .outerjoin(body_part, body_part.c.message == message.c.id)

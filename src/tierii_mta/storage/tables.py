@@ -122,6 +122,7 @@ message = Table(
     Column("is_smtputf8", Boolean, nullable=False, server_default=text("FALSE")),
     Column("label", Text),  # X-Tierii-Campaign
     Column("tag", Text),  # X-Tierii-Tag
+    Column("return_path", Text),  # domain of signed return paths; None: the reverse-path itself travels
 )
 
 body_part = Table(

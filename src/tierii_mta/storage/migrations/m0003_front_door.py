@@ -20,6 +20,7 @@ STATEMENTS = (
     "ALTER TABLE message ADD COLUMN is_smtputf8 BOOLEAN NOT NULL DEFAULT FALSE",
     "ALTER TABLE message ADD COLUMN label TEXT",
     "ALTER TABLE message ADD COLUMN tag TEXT",
+    "ALTER TABLE message ADD COLUMN return_path TEXT",
     "CREATE INDEX message_label ON message (label) WHERE label IS NOT NULL",
     "CREATE INDEX message_tag ON message (tag) WHERE tag IS NOT NULL",
     "ALTER TABLE delivery ADD COLUMN notify SMALLINT NOT NULL DEFAULT 0",
