@@ -62,10 +62,10 @@ class DataReader:
         if self._is_first:
             self._is_first = False
             piece = piece[2:]
-        self.faults.has_nul = self.faults.has_nul or b"\0" in piece
-        seen = line_ends(piece)
-        self.faults.has_bare_cr = self.faults.has_bare_cr or "\r" in seen
-        self.faults.has_bare_lf = self.faults.has_bare_lf or "\n" in seen
+        faults, seen = self.faults, line_ends(piece)
+        faults.has_nul = faults.has_nul or b"\0" in piece
+        faults.has_bare_cr = faults.has_bare_cr or "\r" in seen
+        faults.has_bare_lf = faults.has_bare_lf or "\n" in seen
         self._measure_lines(piece)
         self.size += len(piece)
         return piece
@@ -73,15 +73,16 @@ class DataReader:
     def _measure_lines(self, piece: bytes) -> None:
         """Note the longest line. Hops from line end to line end as far apart as no longer line fits between."""
         start = -self._open_line  # of the line under way
+        longest = max(self.faults.longest_line, _EVERYBODY_TAKES)
         while True:
-            reach = start + max(self.faults.longest_line, _EVERYBODY_TAKES) + 1
-            end = piece.rfind(b"\n", max(start, 0), max(reach, 0))
+            reach = max(start + longest + 1, 0)
+            end = piece.rfind(b"\n", max(start, 0), reach)
             if end < 0:
-                end = piece.find(b"\n", max(reach, 0))
+                end = piece.find(b"\n", reach)
                 is_open = end < 0
                 octets = (len(piece) if is_open else end - (piece[end - 1 : end] == b"\r")) - start
-                if octets > max(self.faults.longest_line, _EVERYBODY_TAKES):
-                    self.faults.longest_line = octets
+                if octets > longest:
+                    longest = self.faults.longest_line = octets
                 if is_open:
                     self._open_line = octets
                     return

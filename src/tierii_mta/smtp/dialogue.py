@@ -133,7 +133,13 @@ ASKING = (Credentials, Mail, Recipient, DataAsked, MessageEnded)
 def written(reply: Reply) -> bytes:
     """Return a reply as it goes over the wire: printable ASCII, the enhanced code in front of each line (RFC 2034)."""
     code = "" if reply.enhanced is None else f"{reply.enhanced} "
-    *texts, last = [_UNPRINTABLE.sub("?", line) for line in reply.lines] or [""]
+    *texts, last = reply.lines or ("",)
     lines = [f"{reply.code}-{code}{text}" for text in texts]
     lines.append(f"{reply.code} {code}{last}")
-    return "".join(line[:_REPLY_OCTETS] + "\r\n" for line in lines).encode("ascii")
+    return b"".join([_line(text) for text in lines])
+
+
+def _line(text: str) -> bytes:
+    if not (text.isascii() and text.isprintable()):
+        text = _UNPRINTABLE.sub("?", text)
+    return text[:_REPLY_OCTETS].encode("ascii") + b"\r\n"

@@ -23,7 +23,7 @@ class LineBuffer:
 
     def add(self, octets: bytes) -> None:
         """Take what came behind what waits."""
-        self._octets = self._octets[self._start :] + octets if len(self) else octets
+        self._octets = self._octets[self._start :] + octets if self._start < len(self._octets) else octets
         self._start = 0
 
     def take_all(self) -> bytes:

@@ -17,7 +17,7 @@ from tierii_mta.mail.reply import PermanentError, Reply
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
 _VERB = re.compile(rb"[A-Za-z]{1,20}")
 _SPACES = re.compile(r"[ \t]+")
-_PATH = re.compile(r'[ \t]?<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(.*)', re.DOTALL)
+_PATH = re.compile(r'[ \t]?<((?:"(?:[^"\\]++|\\.)*+"|[^<>"]++)*+)>(.*)', re.DOTALL)  # possessive: never tried twice
 _NAME = re.compile(
     r"[!#-'*+./0-9:=?A-Z\[\]^_`a-z{|}~-]{1,255}"
 )  # nothing that ends a comment or a quotation in Received

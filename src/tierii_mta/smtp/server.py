@@ -15,6 +15,8 @@ from tierii_mta.smtp.data_reader import DataReader
 from tierii_mta.smtp.dialogue import Credentials, DataAsked, Event, MessageEnded, Piece, Rules, State
 from tierii_mta.smtp.line_buffer import OVERLONG, LineBuffer
 
+_DEAF = (State.CONNECTED, State.TLS, State.CLOSED)  # what comes now is not for the engine to read
+
 
 class Server:
     """One connection's dialogue; `conversation` holds what is known of the client."""
@@ -60,14 +62,16 @@ class Server:
 
     def next_event(self) -> Event | None:
         """Return what the client wants next; None until more bytes or an answer come."""
-        while not self.conversation.events:
-            if self.state is State.CLOSED:
+        conversation = self.conversation
+        while not conversation.events:
+            state = conversation.state
+            if state is State.CLOSED:
                 self._input = LineBuffer()
-            if self.is_asking or self.state in (State.CONNECTED, State.TLS, State.CLOSED):
+            if conversation.asked is not None or state in _DEAF:
                 return None
-            if not (self._read_message() if self.state is State.DATA else self._read_line()):
+            if not (self._read_message() if state is State.DATA else self._read_line()):
                 return None
-        return self.conversation.take_event()
+        return conversation.take_event()
 
     def answer(self, reply: Reply) -> None:
         """Answer the latest event that asks; a 421 also ends the session.
