@@ -115,7 +115,9 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._has_ended = True
-        if self._task is None:
+        if self._is_closing and self._transport is not None:
+            self._transport.close()
+        elif self._task is None:
             self._go_on()
         return self.session.tls is None  # TLS knows no half of a connection
 
@@ -224,13 +226,22 @@ class Connection(asyncio.Protocol):
             self._since = self._house.clock.monotonic()
             transport.write(output)
         if is_over:
-            self._why = self._why or "closed by the client"
             self._is_closing, self._since = True, self._house.clock.monotonic()
-            transport.close()
+            self._part(transport)
         elif is_tls_due:
             self._start(self._start_tls(transport))
         elif not self._is_choked:
             self._resume_reading()
+
+    def _part(self, transport: asyncio.Transport) -> None:
+        """Say that nothing more comes. To close within a message would be a reset, which eats the last reply."""
+        is_amid = self._hearing.arrival is not None and not self._has_ended and transport.can_write_eof()
+        self._hearing.abandon()
+        if is_amid:
+            transport.write_eof()
+            self._resume_reading()
+        else:
+            transport.close()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(work))
@@ -329,21 +340,6 @@ class Connection(asyncio.Protocol):
         if self._is_finished:
             return
         self._is_finished, self._transport = True, None
-        session, hearing = self.session, self._hearing
-        hearing.close()
-        self._house.observer.closed(session.door, self._octets)
-        structlog.get_logger().info(
-            "session.ended",
-            session=session.id,
-            door=session.door.value,
-            remote=str(session.remote),
-            client=session.client_name,
-            tls=session.tls,
-            user=session.user,
-            messages=hearing.messages,
-            refusals=hearing.refusals,
-            octets=self._octets,
-            elapsed_ms=round((self._house.clock.monotonic() - self._began) * 1000),
-            why=self._why,
-        )
+        elapsed_s = self._house.clock.monotonic() - self._began
+        self._hearing.close(octets=self._octets, elapsed_s=elapsed_s, why=self._why)
         self._on_gone(self)

@@ -132,13 +132,29 @@ class Hearing:
         self.refusals += 1
         self._house.observer.refused(self.session.door, str(reply.enhanced or reply.code))
 
-    def close(self) -> None:
-        """The session is over."""
+    def close(self, *, octets: int, elapsed_s: float, why: str) -> None:
+        """The session is over; tell all of it in one line."""
+        session, log = self.session, structlog.get_logger()
         try:
             self.abandon()
             self._judge.closed()
-        except Exception:
-            structlog.get_logger().exception("session.fault", session=self.session.id)
+        except Exception as failure:
+            log.exception("session.fault", session=session.id, error=repr(failure))
+        self._house.observer.closed(session.door, octets)
+        log.info(
+            "session.ended",
+            session=session.id,
+            door=session.door.value,
+            remote=str(session.remote),
+            client=session.client_name,
+            tls=session.tls,
+            user=session.user,
+            messages=self.messages,
+            refusals=self.refusals,
+            octets=octets,
+            elapsed_ms=round(elapsed_s * 1000),
+            why=why,
+        )
 
     def _one_too_many(self) -> Reply | None:
         if self.session.door is not Door.INBOUND:
