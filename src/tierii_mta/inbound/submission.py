@@ -123,8 +123,8 @@ class SubmissionJudge:
         return _WELCOME
 
     async def mail(self, mail: Mail) -> Reply:
-        """Begin a transaction. The null sender is for notifications that nobody is to answer (RFC 6409 §5.1 lets the
-        site decide); the author in the header has to be the account's all the same.
+        """Begin a transaction. The null sender is for notifications that nobody is to answer (RFC 6409 §6.1 leaves
+        rights to the site); the author in the header has to be the account's all the same.
         """
         self._end(is_spent=False)
         allowance = await self._allowance()
