@@ -79,6 +79,18 @@ def test_an_unknown_key_names_file_line_and_the_nearest(tmp_path: Path) -> None:
             "domains.a.example.mailboxes.x: needs exactly one of maildir, lmtp, forward, webhook",
         ),
         (
+            {"domains": {"a.example": {"mailboxes": {"x": {"maildir": "a"}, "X": {"maildir": "b"}}}}},
+            "domains.a.example.mailboxes.X: is the same mailbox as x: upper and lower case are one",
+        ),
+        (
+            {"domains": {"a.example": {"mailboxes": {"b+x": {"maildir": "a"}}}}},
+            "domains.a.example.mailboxes.b+x: is written like a signed address (b+, r+, u+); name it otherwise",
+        ),
+        (
+            {"domains": {"a.example": {"mailboxes": {"a b": {"maildir": "a"}}}}},
+            "domains.a.example.mailboxes.a b: is no local part, nor *: a b@a.example has a malformed local part: a b",
+        ),
+        (
             {"web": {"listen": "127.0.0.1:1", "public_listen": "127.0.0.1:1"}},
             "web.public_listen: is web.listen as well; give one of them another port, or set it to null",
         ),

@@ -127,7 +127,7 @@ async def _assembled(installation: Installation, roles: frozenset[str]) -> Async
         reserve=installation.reserve,
         on_accepted=manager.learn if "outbound" in roles else None,
     )
-    front_door = open_front_door(installation, roles=roles, metrics=metrics, intake=intake)
+    front_door = open_front_door(installation, roles=roles, metrics=metrics, intake=intake, committer=committer)
     try:
         yield _Daemon(installation, committer, way_out, directory, manager, janitor, front_door, metrics, observer)
         await installation.queue.retire(epoch)
@@ -154,7 +154,7 @@ def _janitor(installation: Installation, epoch: Epoch, observer: Observer) -> Ja
         operator=installation.operator,
         clock=installation.clock,
         epoch=epoch,
-        retention=Retention(events=kept.events, deliveries=kept.deliveries, bodies=kept.bodies),
+        retention=Retention(events=kept.events, deliveries=kept.deliveries, bodies=kept.bodies, inbox=kept.inbox),
         on_set_aside=lambda count: observer.set_aside("death", count),
     )
 

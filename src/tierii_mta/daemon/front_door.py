@@ -26,23 +26,24 @@ from tierii_mta.daemon.metrics import (
     Metrics,
 )
 from tierii_mta.daemon.settings import Settings
-from tierii_mta.daemon.settings.front_door import LimitSettings
 from tierii_mta.daemon.settings.values import Endpoint, is_loopback
 from tierii_mta.daemon.sockets import bind, handed_over, written
 from tierii_mta.daemon.supervisor import Stop
 from tierii_mta.errors import ConfigurationError
 from tierii_mta.inbound.arrival import MessageBounds
+from tierii_mta.inbound.checks import AcceptAll
 from tierii_mta.inbound.entrance import Entrance, House
 from tierii_mta.inbound.gate import Bounds, Gate
 from tierii_mta.inbound.listener import Listener
 from tierii_mta.inbound.logins import Logins
+from tierii_mta.inbound.mailboxes import Mailboxes, MailDomain
 from tierii_mta.inbound.patience import Patience
-from tierii_mta.inbound.session import Door, Judge, Message, Session
+from tierii_mta.inbound.reception import ReceptionDesk
+from tierii_mta.inbound.session import Door, Judge, Session
 from tierii_mta.inbound.submission import SubmissionDesk
-from tierii_mta.mail.reply import Reply
+from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.intake import Intake
-from tierii_mta.smtp.dialogue import Credentials, Rules
-from tierii_mta.smtp.requests import Mail, Recipient
+from tierii_mta.smtp.dialogue import Rules
 
 ROLES: Mapping[str, tuple[Door, ...]] = {
     "inbound": (Door.INBOUND,),
@@ -65,9 +66,30 @@ class Desks:
     submission: Callable[[Session], Judge]
 
 
-def reception_desk(installation: Installation, gate: Gate) -> Callable[[Session], Judge]:
+def reception_desk(installation: Installation, gate: Gate, committer: Committer) -> Callable[[Session], Judge]:
     """Return who decides on port 25."""
-    return lambda _session: _Closed()
+    settings = installation.settings
+    return ReceptionDesk(
+        mailboxes=Mailboxes(_domains(settings), hostname=settings.hostname, codec=installation.codec),
+        committer=committer,
+        checks=AcceptAll(),
+        gate=gate,
+        reserve=installation.reserve,
+        clock=installation.clock,
+        hostname=settings.hostname,
+        check_timeout=settings.smtp.inbound.check_timeout,
+    ).judge
+
+
+def _domains(settings: Settings) -> Iterator[MailDomain]:
+    """Yield what mail may be addressed to."""
+    for name, domain in settings.domains.items():
+        yield MailDomain(
+            name=name,
+            return_path=settings.return_path(name),
+            reply_domain=settings.reply_domain(name),
+            mailboxes=frozenset(domain.mailboxes),
+        )
 
 
 def submission_desk(installation: Installation, intake: Intake) -> Callable[[Session], Judge]:
@@ -127,15 +149,18 @@ def open_front_door(
     roles: frozenset[str],
     metrics: Metrics,
     intake: Intake,
+    committer: Committer,
     environ: Mapping[str, str] = os.environ,
 ) -> FrontDoor:
     """Load the certificate and bind the sockets of the roles; raises `ConfigurationError`."""
     settings, clock = installation.settings, installation.clock
     certificate = Certificate(settings.tls)
-    gate = Gate(_bounds(settings.smtp.limits), clock, on_ban=lambda why: metrics.count(FRONT_BANS, reason=why))
+    gate = Gate(_bounds(settings), clock, on_ban=lambda why: metrics.count(FRONT_BANS, reason=why))
     house = House(clock=clock, gate=gate, observer=_Counts(metrics), spool=_spool(settings))
     front_door = FrontDoor(Listener(house), certificate, clock)
-    desks = Desks(reception=reception_desk(installation, gate), submission=submission_desk(installation, intake))
+    desks = Desks(
+        reception=reception_desk(installation, gate, committer), submission=submission_desk(installation, intake)
+    )
     doors = {door for role, doors in ROLES.items() if role in roles for door in doors}
     try:
         for door, listening in _sockets(settings, doors, environ):
@@ -219,7 +244,8 @@ def _may_be_plain(settings: Settings, listening: socket.socket) -> bool:
     return settings.smtp.submission.plaintext_auth == "loopback" and is_loopback(listening.getsockname()[0])
 
 
-def _bounds(limits: LimitSettings) -> Bounds:
+def _bounds(settings: Settings) -> Bounds:
+    limits = settings.smtp.limits
     return Bounds(
         connections=limits.connections,
         connections_per_ip=limits.connections_per_ip,
@@ -227,6 +253,7 @@ def _bounds(limits: LimitSettings) -> Bounds:
         connection_rate=limits.connection_rate,
         messages_rate=limits.messages_rate,
         auth_failures=limits.auth_failures,
+        unknown_recipients=settings.smtp.inbound.unknown_recipients,
         ban=limits.ban,
         exempt=limits.exempt,
     )
@@ -262,33 +289,3 @@ class _Counts:
     def _move(self, door: Door, by: int) -> None:
         self._open[door] += by
         self._metrics.set(FRONT_SESSIONS, self._open[door], door=door)
-
-
-class _Closed:
-    """Refuses everything: the desk behind this door is not open yet."""
-
-    _reply = Reply.of(451, "the service is not open yet", "4.3.2")
-
-    async def greet(self) -> Reply | None:
-        return None
-
-    async def authenticate(self, credentials: Credentials) -> Reply:
-        return self._reply
-
-    async def mail(self, mail: Mail) -> Reply:
-        return self._reply
-
-    async def recipient(self, recipient: Recipient) -> Reply:
-        return self._reply
-
-    async def data(self) -> Reply:
-        return self._reply
-
-    async def message(self, message: Message) -> Reply:
-        return self._reply
-
-    def abandoned(self) -> None:
-        return
-
-    def closed(self) -> None:
-        return

@@ -22,6 +22,7 @@ from tierii_mta.consent.suppression import SuppressionList
 from tierii_mta.daemon.settings import LoadedSettings, Settings
 from tierii_mta.errors import ConfigurationError, Unavailable
 from tierii_mta.inbound.accounts import AccountStore
+from tierii_mta.inbound.inbox import Inbox
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.intake import Intake, Submission
@@ -45,6 +46,7 @@ class Installation:
     operator: QueueOperator
     campaigns: CampaignStore
     suppression: SuppressionList
+    inbox: Inbox
     accounts: AccountStore
 
     @property

@@ -7,7 +7,9 @@ those who use them (daemon.assembly).
 from collections import Counter
 from collections.abc import Iterator
 
-from tierii_mta.daemon.settings.model import DIRECT_MX, Settings
+from tierii_mta.daemon.settings.model import DIRECT_MX, DomainSettings, Settings
+from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.tokens import is_signed_form
 from tierii_mta.yaml12 import KeyPath
 
 Problem = tuple[KeyPath, str]
@@ -83,3 +85,22 @@ def _domains(settings: Settings) -> Iterator[Problem]:
             if counted[one.selector] > 1:
                 at: KeyPath = ("domains", name, "dkim", number, "selector")
                 yield at, f"two keys have the selector {one.selector}; a selector names one key"
+        yield from _mailboxes(name, domain)
+
+
+def _mailboxes(name: str, domain: DomainSettings) -> Iterator[Problem]:
+    folded: dict[str, str] = {}
+    for local in domain.mailboxes:
+        at: KeyPath = ("domains", name, "mailboxes", local)
+        if local == "*":
+            continue
+        try:
+            key = Address.parse(f"{local}@{name}").key
+        except InvalidAddress as problem:
+            yield at, f"is no local part, nor *: {local}@{name} {problem}"
+            continue
+        if key in folded:
+            yield at, f"is the same mailbox as {folded[key]}: upper and lower case are one"
+        folded[key] = local
+        if is_signed_form(local):
+            yield at, "is written like a signed address (b+, r+, u+); name it otherwise"

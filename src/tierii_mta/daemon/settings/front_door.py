@@ -22,6 +22,9 @@ class InboundSettings(Section):
     unknown_recipients: Count = key(
         20, "unknown recipients an address may name in an hour; from then on its sessions end (harvesting)"
     )
+    check_timeout: Wait = key(
+        timedelta(seconds=30), "for the checks of a message; without their verdict it is accepted, with a note"
+    )
 
 
 class SubmissionSettings(Section):

@@ -48,10 +48,10 @@ class DkimSettings(Section):
 
 
 class MailboxSettings(Section):
-    maildir: File | None = key(None, "deliver into this Maildir")
-    lmtp: Listen | None = key(None, "hand over by LMTP to host:port")
-    forward: Mailbox | None = key(None, "send on to this address")
-    webhook: str | None = key(None, "post to this webhook")
+    maildir: File | None = key(None, "deliver into this Maildir", later=True)
+    lmtp: Listen | None = key(None, "hand over by LMTP to host:port", later=True)
+    forward: Mailbox | None = key(None, "send on to this address", later=True)
+    webhook: str | None = key(None, "post to this webhook", later=True)
 
     @model_validator(mode="after")
     def _has_one_target(self) -> Self:
@@ -63,10 +63,10 @@ class MailboxSettings(Section):
 class DomainSettings(Section):
     dkim: tuple[DkimSettings, ...] = key((), "keys that sign mail of this domain; every key listed signs")
     return_path: Domain | None = key(None, "domain of return paths (VERP); null = the domain itself")
-    reply_domain: Domain | None = key(None, "domain of tracked reply addresses; null = return_path", later=True)
+    reply_domain: Domain | None = key(None, "domain of tracked reply addresses; null = return_path")
     pool: str = key("default", "the pool of sources that sends for this domain")
     mailboxes: Mapping[str, MailboxSettings] = key(
-        {}, "local part (or *) and where its mail goes: maildir, lmtp, forward or webhook", later=True
+        {}, "local part (or * for all others) that mail is taken for; postmaster and abuse always are"
     )
 
 
@@ -190,7 +190,7 @@ class RetentionSettings(Section):
     events: Wait = key(timedelta(days=90), "how long events are kept")
     deliveries: Wait = key(timedelta(days=400), "how long final deliveries are kept")
     bodies: Wait = key(timedelta(days=7), "how long bodies of finished submitted mail are kept", later=True)
-    inbox: Wait = key(timedelta(days=365), "how long received mail is kept", later=True)
+    inbox: Wait = key(timedelta(days=365), "how long received mail is kept")
 
 
 class ComplianceSettings(Section):
