@@ -78,6 +78,7 @@ DATA_FIELDS: Mapping[EventType, tuple[str, ...]] = {
     EventType.FAILED: (*_SMTP_FIELDS, "reason"),
     EventType.EXPIRED: ("age_s", "attempts", "last_reply", "stage", "mx", "is_local"),
     EventType.IN_DOUBT: (*_SMTP_FIELDS, "cause", "policy"),
+    EventType.HELD: ("reason",),
     EventType.SUPPRESSED: ("scope", "reason"),
     EventType.UNSUBSCRIBED: ("scope", "method"),
     EventType.SUPPRESSION_CREATED: ("scope", "reason", "evidence"),

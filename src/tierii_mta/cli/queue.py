@@ -7,6 +7,7 @@ import click
 
 from tierii_mta.cli.installation import daemon_of, opened
 from tierii_mta.cli.invocation import Group, Invocation, async_body
+from tierii_mta.cli.orders import bounce, flush, hold, release
 from tierii_mta.cli.persons import parse_domain_name
 from tierii_mta.cli.selections import parse_selection, selecting
 from tierii_mta.cli.suspensions import suspend, suspension_lines, unsuspend
@@ -16,7 +17,7 @@ from tierii_mta.queue.delivery import OPEN, State
 from tierii_mta.queue.operator import LaneView
 from tierii_mta.queue.selection import Selection
 
-_STATES = click.Choice(sorted(OPEN))
+_STATES = click.Choice([str(state) for state in State if state in OPEN])
 
 
 @click.group(cls=Group)
@@ -95,5 +96,5 @@ async def explain(call: Invocation, domain: str) -> None:
     call.output.summary({"domain": domain, "lines": count})
 
 
-queue.add_command(suspend)
-queue.add_command(unsuspend)
+for command in (hold, release, flush, bounce, suspend, unsuspend):
+    queue.add_command(command)

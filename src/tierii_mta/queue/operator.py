@@ -1,17 +1,54 @@
 """THE OPERATOR'S PORT: what the verbs of `queue` ask of a database, whether or not a daemon runs.
 
-Owns suspensions that are remembered, and what is shown of lanes; `storage.operator` implements it.  A running daemon learns of everything by change rows, and a claim obeys
+Owns the verbs that move waiting deliveries, suspensions that are remembered, and what is shown of lanes and
+deliveries; `storage.operator` implements it.  A running daemon learns of everything by change rows, and a claim obeys
 what is written here from the commit on.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import LaneId, State
 from tierii_mta.queue.selection import Selection
+
+
+class Verb(StrEnum):
+    """What an operator does with waiting deliveries."""
+
+    HOLD = "hold"  # pending | retry → held, until released; its lifetime goes on
+    RELEASE = "release"  # held → what it was, due when it was
+    FLUSH = "flush"  # due now; whatever else holds it goes on to hold it
+    BOUNCE = "bounce"  # pending | retry | held → failed(rejected), with the operator's words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One verb on one selection."""
+
+    verb: Verb
+    selection: Selection
+    text: str = ""  # the operator's words, kept with the event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What an order would move now."""
+
+    count: int
+    in_hand: int  # queued or active: being delivered, and left alone
+
+
+@dataclass(slots=True)
+class Moved:
+    """What an order has moved."""
+
+    count: int = 0
+    in_hand: int = 0
+    waits: Counter[str] = field(default_factory=Counter)  # of those: why they still wait, after release and flush
 
 
 class Scope(StrEnum):
@@ -53,6 +90,15 @@ class LaneView:
 
 class QueueOperator(Protocol):
     """The operator's side of the database."""
+
+    async def survey(self, order: Order, now: Instant) -> Survey:
+        """Return how many deliveries the order would move, and how many of the selection are in hand."""
+
+    async def carry_out(self, order: Order, now: Instant) -> Moved:
+        """Move what is selected, at most 1,000 rows a commit, with events, tally and change rows.
+
+        What is in hand is left alone and counted.  Given again after a crash it goes on with what is left.
+        """
 
     async def suspend(self, suspension: StandingSuspension) -> None:
         """Remember a suspension; the same scope and value again replaces it."""

@@ -38,7 +38,7 @@ def selected_streams(connection: Connection, selection: Selection, states: Seque
     if selection.user is not None:
         wanted = wanted.where(stream.c.name == f"user:{selection.user}")
     busy = busy_streams(connection, states)
-    return connection.execute(wanted.where(stream.c.id.in_(busy)).order_by(stream.c.id)).all()
+    return sorted(connection.execute(wanted.where(stream.c.id.in_(busy))), key=lambda row: row.id)
 
 
 @dataclass(slots=True)

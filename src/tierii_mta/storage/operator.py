@@ -1,19 +1,22 @@
 """The operator's port on SQLite or PostgreSQL: `QueueOperator`, one short method each.
 
-Owns which transaction a call becomes; what happens in it is in the modules it names: `suspensions` and
+Owns which transaction a call becomes; what happens in it is in the modules it names: `orders`, `suspensions` and
 `lane_views`.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from tierii_mta.clock import Clock, Instant
 from tierii_mta.queue.delivery import State
-from tierii_mta.queue.operator import LaneView, Scope, StandingSuspension
+from tierii_mta.queue.operator import LaneView, Moved, Order, Scope, StandingSuspension, Survey
 from tierii_mta.queue.selection import Selection
-from tierii_mta.storage import suspensions
+from tierii_mta.storage import selected, suspensions
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.lane_views import LaneReader
 from tierii_mta.storage.ledger import Ledger
+from tierii_mta.storage.orders import Page, move_page, wanted_by
+from tierii_mta.storage.selected import Source
 
 
 class StoredOperator:
@@ -24,6 +27,35 @@ class StoredOperator:
 
     def _ledger(self) -> Ledger:
         return Ledger(self._clock, self._node)
+
+    async def survey(self, order: Order, now: Instant) -> Survey:
+        wanted, count = wanted_by(order.verb, now), 0
+        for source in await self._connections.read(selected.sources, order.selection, wanted):
+            after: Any = None
+            while True:
+                found, after = await self._connections.read(source.count, after)
+                count += found
+                if after is None:
+                    break
+        return Survey(count=count, in_hand=await self._connections.read(selected.in_hand, order.selection))
+
+    async def carry_out(self, order: Order, now: Instant) -> Moved:
+        wanted, moved = wanted_by(order.verb, now), Moved()
+        for source in await self._connections.read(selected.sources, order.selection, wanted):
+            after: Any = None
+            while True:
+                page = await self._move_page(order, (source, after), now)
+                moved.count += page.count
+                moved.waits += page.waits
+                after = page.following
+                if after is None:
+                    break
+        moved.in_hand = await self._connections.read(selected.in_hand, order.selection)
+        self._connections.touch()
+        return moved
+
+    async def _move_page(self, order: Order, step: tuple[Source, Any], now: Instant) -> Page:
+        return await self._connections.write(lambda connection: move_page(connection, order, step, now, self._ledger()))
 
     async def suspend(self, suspension: StandingSuspension) -> None:
         await self._connections.write(lambda connection: suspensions.suspend(connection, suspension, self._ledger()))
