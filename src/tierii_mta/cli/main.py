@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {  # in the order of a newcomer's day
     "events": "tierii_mta.cli.events:events",
     "queue": "tierii_mta.cli.queue:queue",
     "suppress": "tierii_mta.cli.suppress:suppress",
+    "inbox": "tierii_mta.cli.inbox:inbox",
     "user": "tierii_mta.cli.user:user",
     "dkim": "tierii_mta.cli.dkim:dkim",
     "config": "tierii_mta.cli.settings:config",
