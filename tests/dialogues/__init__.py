@@ -1,1 +1,4 @@
-"""Conversations with a server, as text: `script` reads and plays them, `engine` is our engine as their peer."""
+"""Conversations with a server, as text, in one small `world`.
+
+`script` reads and plays them; `engine` is our engine as their peer, `test_listener` the listener over TCP.
+"""

@@ -1,13 +1,11 @@
-"""Our engine as the peer of a script, with an owner who judges as a listener's would, in one small world.
-
-example.test is ours: `unknown@` has no mailbox (550), `later@` waits (450), `leave@` ends the session (421), and for
-`nodata@` DATA is refused.  The sender `blocked@` is refused.  The user is `alice` with the password `secret`.
-"""
+"""Our engine as the peer of a script, with an owner who does as the listener would."""
 
 from typing import Literal
 
+from tests.dialogues import world
 from tests.dialogues.replies import faults
 from tests.dialogues.script import Script
+from tierii_mta.mail.address import Address
 from tierii_mta.mail.reply import Reply
 from tierii_mta.smtp.data_reader import with_crlf
 from tierii_mta.smtp.dialogue import (
@@ -25,8 +23,6 @@ from tierii_mta.smtp.dialogue import (
 from tierii_mta.smtp.requests import Mail, Recipient
 from tierii_mta.smtp.server import Server
 
-NAME = "mx.example.test"
-
 
 class Owner:
     """Answers what the engine asks, and keeps the messages, as the listener does with its policy `eol`."""
@@ -37,7 +33,7 @@ class Owner:
         self.events: list[Event] = []
         self.is_closed = False
         self._eol = eol
-        self._last_recipient = ""
+        self._last_recipient: Address | None = None
         self._pieces: list[bytes] = []
 
     def attend(self) -> bytes:
@@ -59,39 +55,17 @@ class Owner:
                 self._pieces = []
             case Closing():
                 self.is_closed = True
-            case Credentials(name=name, password=password):
-                is_right = (name, password) == ("alice", "secret")
-                self.server.answer(
-                    Reply.of(235, "welcome", "2.7.0")
-                    if is_right
-                    else Reply.of(535, "the credentials are not valid", "5.7.8")
-                )
-            case Mail(reverse_path=path):
-                is_blocked = path is not None and path.local == "blocked"
-                self.server.answer(
-                    Reply.of(550, "go away", "5.7.1") if is_blocked else Reply.of(250, "sender ok", "2.1.0")
-                )
+            case Credentials():
+                self.server.answer(world.authenticate(event))
+            case Mail():
+                self.server.answer(world.sender(event))
             case Recipient(forward_path=path):
-                self._last_recipient = path.local
-                self.server.answer(self._judge_recipient(path.local, path.domain))
+                self._last_recipient = path
+                self.server.answer(world.recipient(path))
             case DataAsked():
-                is_refused = self._last_recipient == "nodata"
-                self.server.answer(Reply.of(451, "not now", "4.3.0") if is_refused else Reply.of(354, "go ahead"))
+                self.server.answer(world.data(self._last_recipient))
             case MessageEnded():
                 self._judge_message(event)
-
-    def _judge_recipient(self, local: str, domain: str) -> Reply:
-        if domain not in ("example.test", NAME):
-            return Reply.of(554, "we relay nothing", "5.7.1")
-        match local:
-            case "unknown":
-                return Reply.of(550, "nobody of that name", "5.1.1")
-            case "later":
-                return Reply.of(450, "try later", "4.2.1")
-            case "leave":
-                return Reply.of(421, "enough of you", "4.7.0")
-            case _:
-                return Reply.of(250, "recipient ok", "2.1.5")
 
     def _judge_message(self, ended: MessageEnded) -> None:
         message, self._pieces = b"".join(self._pieces), []
@@ -101,14 +75,14 @@ class Owner:
             self.server.answer(Reply.of(552, "the message is too large", "5.3.4"))
         else:
             self.stored.append(message)
-            self.server.answer(Reply.of(250, "kept", "2.0.0"))
+            self.server.answer(world.KEPT)
 
 
 class EnginePeer:
     """`script.Peer` without a socket."""
 
     def __init__(self, script: Script, *, cut: Literal["packets", "octets"] = "packets") -> None:
-        given = {"name": NAME} | script.rules | {"takes_bare_lf": script.eol == "normalize"}
+        given = {"name": world.NAME} | script.rules | {"takes_bare_lf": script.eol == "normalize"}
         self.owner = Owner(Rules(**given), eol=script.eol)  # type: ignore[arg-type]  # from a text file
         self._cut = cut
         self.unheard = b""

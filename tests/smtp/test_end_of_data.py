@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.dialogues.engine import NAME, Owner
+from tests.dialogues.engine import Owner
+from tests.dialogues.world import NAME
 from tests.smtp.payloads import BEHIND, EDGE, END, EXPECTED_STORED, PAYLOADS, Payload
 from tests.support.postfix import REASON, Postfix, is_installed
 from tierii_mta.mail.address import Address
