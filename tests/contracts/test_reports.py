@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy.event import listen, remove
 
 from tests.contracts.installation import LIFETIME, Installation, key_of
 from tierii_mta.clock import Instant, later
@@ -286,3 +287,36 @@ async def test_a_message_kept_no_more_has_no_parts(store: Installation) -> None:
     kept = await store.accept("a@one.example")
     await store.db._connections.write(lambda connection: connection.execute(delete(body_part)).rowcount)
     assert await store.queue.stored_message(kept.deliveries[0]) == StoredMessage(parts=[])
+
+
+async def test_whatever_statement_fails_the_notification_and_its_reports_are_kept_together_or_not_at_all(
+    store: Installation,
+) -> None:
+    epoch, (one,) = await taken(store, to("a@one.example"))
+    await end(store, epoch, one)
+    key = (one.id, Action.FAILED)
+    statements = 0
+    while True:
+        statements += 1
+        left = statements
+
+        def fail_at(*_: object) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise RuntimeError("the power went out")
+
+        listen(Engine, "before_cursor_execute", fail_at)
+        try:
+            (made,) = await store.queue.apply([answer(store, key)])
+        except Exception:
+            assert await store.queue.history(key=key_of("sender@example.com")) == []
+        else:
+            break
+        finally:
+            remove(Engine, "before_cursor_execute", fail_at)
+        assert await owed(store) is not None
+    assert statements > 5
+    assert isinstance(made, Accepted)
+    assert await store.queue.apply([answer(store, key)]) == [None]
+    assert len(await store.queue.history(key=key_of("sender@example.com"))) == 1

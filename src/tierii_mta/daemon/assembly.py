@@ -4,6 +4,7 @@ Owns the daemon's life: `serve` takes the lock, opens the installation, frees wh
 queue, the janitor, the control socket and the web child, and ends them in order.  What the parts do is theirs.
 
     queue      claims and delivers; stops first, by draining            (queue.manager, outbound.transports.direct_mx)
+    reporter   tells senders what became of their mail                   (queue.reporter)
     janitor    upkeep                                                    (queue.janitor)
     doors      take mail in; stop first too, with what is under way       (daemon.front_door)
     control    answers the CLI and the web child                         (daemon.verbs)
@@ -47,6 +48,7 @@ from tierii_mta.queue.intake import Intake
 from tierii_mta.queue.janitor import Janitor, Retention
 from tierii_mta.queue.lanes import LaneDirectory
 from tierii_mta.queue.manager import QueueManager
+from tierii_mta.queue.reporter import Reporter
 from tierii_mta.queue.settlement import InDoubtAction, Settlement, SettlementPolicy
 from tierii_mta.storage.locks import DaemonLock
 
@@ -65,6 +67,7 @@ class _Daemon:
     directory: LaneDirectory
     manager: QueueManager
     janitor: Janitor
+    reporter: Reporter
     front_door: FrontDoor
     metrics: Metrics
     observer: Observer
@@ -129,7 +132,18 @@ async def _assembled(installation: Installation, roles: frozenset[str]) -> Async
     )
     front_door = open_front_door(installation, roles=roles, metrics=metrics, intake=intake, committer=committer)
     try:
-        yield _Daemon(installation, committer, way_out, directory, manager, janitor, front_door, metrics, observer)
+        yield _Daemon(
+            installation=installation,
+            committer=committer,
+            way_out=way_out,
+            directory=directory,
+            manager=manager,
+            janitor=janitor,
+            reporter=_reporter(installation, committer, manager, observer),
+            front_door=front_door,
+            metrics=metrics,
+            observer=observer,
+        )
         await installation.queue.retire(epoch)
     finally:
         front_door.close()
@@ -141,6 +155,8 @@ def _policy(installation: Installation) -> SettlementPolicy:
     in_doubt = installation.settings.outbound.in_doubt
     return SettlementPolicy(
         schedule=installation.schedule,
+        of_null_sender=installation.dsn_schedule,
+        delay_warning=installation.settings.outbound.retry.delay_warning,
         in_doubt_campaign=InDoubtAction(in_doubt.campaign),
         in_doubt_submission=InDoubtAction(in_doubt.submission),
         in_doubt_wait=in_doubt.wait,
@@ -156,6 +172,25 @@ def _janitor(installation: Installation, epoch: Epoch, observer: Observer) -> Ja
         epoch=epoch,
         retention=Retention(events=kept.events, deliveries=kept.deliveries, bodies=kept.bodies, inbox=kept.inbox),
         on_set_aside=lambda count: observer.set_aside("death", count),
+    )
+
+
+def _reporter(installation: Installation, committer: Committer, manager: QueueManager, observer: Observer) -> Reporter:
+    clock = installation.clock
+    intake = Intake(
+        committer=committer,
+        codec=installation.codec,
+        schedule=installation.dsn_schedule,
+        clock=clock,
+        on_accepted=manager.learn,
+    )
+    return Reporter(
+        store=installation.reports,
+        intake=intake,
+        clock=clock,
+        hostname=installation.settings.hostname,
+        domains=installation.dsn_domains,
+        on_made=observer.notified,
     )
 
 
@@ -183,6 +218,7 @@ async def _run(daemon: _Daemon, roles: frozenset[str], on_ready: Callable[[], No
     if "outbound" in roles:
         await daemon.janitor.prepare()
         supervisor.add(Service("queue", lambda stop: _run_queue(daemon, stop, drain), stops=0))
+        supervisor.add(Service("reporter", _until_stopped(daemon.reporter.run), stops=1))
         supervisor.add(Service("janitor", _until_stopped(daemon.janitor.run), stops=1))
     if roles & set(ROLES):
         supervisor.add(Service("doors", lambda stop: daemon.front_door.run(stop, drain), stops=0))

@@ -8,7 +8,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +27,7 @@ from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.intake import Intake, Submission
 from tierii_mta.queue.operator import QueueOperator
+from tierii_mta.queue.reports import ReportStore
 from tierii_mta.queue.reserve import Reserve
 from tierii_mta.queue.schedule import RetrySchedule
 from tierii_mta.queue.store import Accepted, QueueStore
@@ -48,6 +49,7 @@ class Installation:
     suppression: SuppressionList
     inbox: Inbox
     accounts: AccountStore
+    reports: ReportStore
 
     @property
     def settings(self) -> Settings:
@@ -58,6 +60,18 @@ class Installation:
         """When deferred mail is tried again."""
         retry = self.settings.outbound.retry
         return RetrySchedule(intervals=tuple(retry.intervals), lifetime=retry.lifetime)
+
+    @property
+    def dsn_schedule(self) -> RetrySchedule:
+        """When notifications are tried again."""
+        dsn = self.settings.outbound.dsn
+        return RetrySchedule(intervals=tuple(dsn.intervals), lifetime=dsn.lifetime)
+
+    @property
+    def dsn_domains(self) -> Mapping[str, str]:
+        """Of a sender's domain, if it is ours → the domain that writes notifications to them."""
+        settings = self.settings
+        return {alias: name for name in settings.domains for alias in (settings.return_path(name), name)}
 
     @property
     def reserve(self) -> Reserve:
@@ -131,6 +145,7 @@ async def open_installation(
             database.suppression,
             database.inbox,
             database.accounts,
+            database.reports,
         )
     finally:
         await database.close()

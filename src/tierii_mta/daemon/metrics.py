@@ -63,6 +63,7 @@ SET_ASIDE = Metric(
     "Deliveries that ended failed(error) or failed(render): alert on error, and on the cause worker",
     ("reason", "cause"),
 )
+NOTIFICATIONS = Metric("tierii_notifications_total", "counter", "Notifications made for senders (DSN)", ("action",))
 EXPIRED = Metric("tierii_expired_total", "counter", "Deliveries ended by age")
 CHILD_STARTS = Metric("tierii_child_starts", "gauge", "Times a child process was started", ("child",))
 FRONT_SESSIONS = Metric("tierii_front_sessions_open", "gauge", "Open sessions of clients", ("door",))
@@ -98,6 +99,7 @@ TABLE: Sequence[Metric] = (
     SUPPRESSIONS,
     CRASHES,
     SET_ASIDE,
+    NOTIFICATIONS,
     EXPIRED,
     CHILD_STARTS,
     FRONT_SESSIONS,

@@ -16,6 +16,7 @@ from tierii_mta.daemon.metrics import (
     DELIVERIES,
     DISK_FREE,
     INTAKE_OPEN,
+    NOTIFICATIONS,
     REPLY_CLASSES,
     SET_ASIDE,
     STORE_SICK,
@@ -24,6 +25,7 @@ from tierii_mta.daemon.metrics import (
     Metrics,
 )
 from tierii_mta.errors import Unavailable
+from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.crashes import FAULT
 from tierii_mta.queue.delivery import (
     Attempt,
@@ -36,6 +38,7 @@ from tierii_mta.queue.delivery import (
     Outcome,
     Returned,
     Stage,
+    State,
 )
 from tierii_mta.queue.hand import Ending
 from tierii_mta.queue.reserve import NoRoom, Reserve
@@ -89,6 +92,12 @@ class Observer:
         if isinstance(outcome, Failed) and outcome.reason in _OURS:
             self.set_aside("fault" if attempt.reply_class == FAULT else str(attempt.stage), reason=outcome.reason)
         self._write(name, ending.delivery, outcome, attempt)
+        if ending.settle is not None and ending.settle.to_state is State.FAILED and ending.delivery.reverse_path == "":
+            self._log.warning("bounce.double", delivery=ending.delivery.id, recipient=ending.delivery.recipient)
+
+    def notified(self, action: Action) -> None:
+        """A sender is told what became of their mail."""
+        self._metrics.count(NOTIFICATIONS, action=str(action))
 
     def set_aside(self, cause: str, count: int = 1, *, reason: FailureReason = FailureReason.ERROR) -> None:
         """Deliveries were given up though no peer is to blame; what is our fault needs the operator."""

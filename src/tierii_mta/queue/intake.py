@@ -6,7 +6,7 @@ rules), nor campaign rows, which are loaded in bulk (campaigns.store).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tierii_mta.clock import Clock, Instant, sortable_id
 from tierii_mta.events import Event, EventType
@@ -14,7 +14,7 @@ from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer
-from tierii_mta.queue.delivery import Priority
+from tierii_mta.queue.delivery import Priority, ReportKey
 from tierii_mta.queue.reserve import Reserve
 from tierii_mta.queue.schedule import RetrySchedule
 from tierii_mta.queue.store import Accept, Accepted, LaneLoad, NewDelivery, Parts
@@ -88,10 +88,23 @@ class Intake:
             raise ValueError("a message needs a recipient")
         if self._reserve is not None:
             self._reserve.check()
-        result = await self._committer.submit(self._operation(submission, self._clock.now()))
-        if not isinstance(result, Accepted):
+        result = await self._keep(self._operation(submission, self._clock.now()))
+        if result is None:
+            raise TypeError("the store answered an Accept without reports with nothing")
+        return result
+
+    async def notify(self, notification: Submission, reports: Sequence[ReportKey]) -> Accepted | None:
+        """Keep a notification and mark the reports it makes, in one; None: they were made by somebody else.
+
+        Raises as `accept` does. The reserve is not asked: it is what mail that was accepted lives on.
+        """
+        return await self._keep(replace(self._operation(notification, self._clock.now()), reports=reports))
+
+    async def _keep(self, operation: Accept) -> Accepted | None:
+        result = await self._committer.submit(operation)
+        if result is not None and not isinstance(result, Accepted):
             raise TypeError(f"the store answered an Accept with {result!r}")
-        if self._on_accepted is not None and result.loads:
+        if result is not None and result.loads and self._on_accepted is not None:
             self._on_accepted(result.loads)
         return result
 

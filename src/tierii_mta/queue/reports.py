@@ -24,7 +24,7 @@ class OwedRecipient:
     reason: FailureReason | None
     last_reply: str | None  # with its codes
     is_local: bool  # nobody but us said it
-    mx: str | None  # who said it
+    mx: str | None  # the host of the last attempt
     attempted_at: Instant | None
 
 

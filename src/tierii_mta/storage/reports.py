@@ -5,7 +5,7 @@ if NOTIFY asks for it, or says nothing and the news is bad (RFC 3461 §4.1).  Ca
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 
@@ -28,13 +28,14 @@ _ASKED = {
     Action.DELIVERED: Notify.SUCCESS,
 }
 _BAD_NEWS = ", ".join(str(ACTION[one]) for one in (Action.FAILED, Action.DELAYED))  # told unless NOTIFY says otherwise
-_OF_ATTEMPTS = (
+_TELLING = (
     EventType.DEFERRED,
     EventType.BOUNCED,
     EventType.FAILED,
     EventType.EXPIRED,
     EventType.DELIVERED,
     EventType.IN_DOUBT,
+    EventType.SUPPRESSED,
 )
 
 
@@ -144,10 +145,10 @@ def _notification(connection: Connection, action: Action, number: int, rows: Seq
     parts = body_part.c.message == number
     beginning = select(body_part.c.content).where(parts, body_part.c.position == 0)
     size = select(func.coalesce(func.sum(func.length(body_part.c.content)), 0)).where(parts)
-    attempts = _last_attempts(connection, [row.id for row in rows])
+    fates = _fates(connection, [row.id for row in rows])
     return Owed(
         action=action,
-        recipients=[_recipient(row, attempts.get(row.id)) for row in rows],
+        recipients=[_recipient(row, fates.get(row.id, _Fate())) for row in rows],
         reverse_path=about.reverse_path,
         message_id=about.message_id,
         accepted_at=Instant(about.accepted_at),
@@ -160,24 +161,38 @@ def _notification(connection: Connection, action: Action, number: int, rows: Seq
     )
 
 
-def _last_attempts(connection: Connection, deliveries: Sequence[int]) -> dict[int, Any]:
-    """Return the event of each delivery's last attempt; an end without an attempt is none."""
-    kinds = [EVENT[one] for one in _OF_ATTEMPTS]
-    wanted = select(event).where(event.c.delivery.in_(deliveries), event.c.type.in_(kinds))
-    found = (as_event(row) for row in connection.execute(wanted.order_by(event.c.seq)))
-    return {one.delivery_id: one for one in found if one.delivery_id is not None and "stage" in one.data}
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What the events of a delivery tell of its last reply."""
+
+    attempted_at: Instant | None = None
+    mx: str | None = None
+    is_ours: bool = True  # no peer gave it
 
 
-def _recipient(row: AnyRow, attempt: Any) -> OwedRecipient:
-    reason = REASON_OF[row.reason] if row.reason is not None else None
-    is_ours = attempt is None or reason is FailureReason.ERROR  # set aside: what the last attempt met is not why
+def _fates(connection: Connection, deliveries: Sequence[int]) -> dict[int, _Fate]:
+    wanted = select(event).where(event.c.delivery.in_(deliveries), event.c.type.in_([EVENT[one] for one in _TELLING]))
+    found: dict[int, _Fate] = {}
+    for row in connection.execute(wanted.order_by(event.c.seq)):
+        one = as_event(row)
+        if "stage" in one.data:
+            found[row.delivery] = _Fate(one.at, mx=one.data.get("mx"), is_ours="is_local" in one.data)
+        elif one.type is EventType.SUPPRESSED or one.data.get("reason") in _GIVEN_UP:  # without an attempt
+            found[row.delivery] = _Fate(found.get(row.delivery, _Fate()).attempted_at)
+    return found
+
+
+_GIVEN_UP = frozenset({str(one) for one in FailureReason} - {str(FailureReason.BLOCKED)})
+
+
+def _recipient(row: AnyRow, fate: _Fate) -> OwedRecipient:
     return OwedRecipient(
         delivery=DeliveryId(row.id),
         recipient=row.recipient,
         orcpt=row.orcpt,
-        reason=reason,
+        reason=REASON_OF[row.reason] if row.reason is not None else None,
         last_reply=row.last_reply,
-        is_local=is_ours or "is_local" in attempt.data,
-        mx=None if is_ours else attempt.data.get("mx"),
-        attempted_at=None if attempt is None else attempt.at,
+        is_local=fate.is_ours,
+        mx=fate.mx,
+        attempted_at=fate.attempted_at,
     )

@@ -85,7 +85,17 @@ class RetrySettings(Section):
         "wait after attempt 1, 2, ...; the last one repeats",
     )
     lifetime: Wait = key(timedelta(days=5), "from acceptance; past it the delivery has expired")
-    delay_warning: Duration = key(timedelta(hours=4), "when the sender of submitted mail learns that it is late")
+    delay_warning: Duration = key(
+        timedelta(hours=4), "when the sender of submitted mail learns that it is late; 0 = never"
+    )
+
+
+class DsnSettings(Section):
+    intervals: tuple[Wait, ...] = key(
+        tuple(timedelta(minutes=minutes) for minutes in (15, 60, 240, 480)),
+        "wait after attempt 1, 2, ... of mail from the null sender; the last one repeats",
+    )
+    lifetime: Wait = key(timedelta(days=1), "from making a notification; past it the sender is not told")
 
 
 class InDoubtSettings(Section):
@@ -122,6 +132,7 @@ class OutboundSettings(Section):
         example="sources: [{name: main, address: 203.0.113.5, ehlo: mta.example.com, pool: default, weight: 1}]",
     )
     retry: RetrySettings = key(RetrySettings(), "when deferred mail is tried again")
+    dsn: DsnSettings = key(DsnSettings(), "when notifications of senders (DSN) are tried again")
     in_doubt: InDoubtSettings = key(
         InDoubtSettings(), "the final dot was written and no final reply came (RFC 1047): resend or complete"
     )
