@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import repeat
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,3 +149,18 @@ async def test_the_reserve_is_kept_free_of_new_mail_and_says_452(tmp_path: Path)
 def test_a_file_system_that_does_not_answer_is_a_temporary_error(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="does not answer"):
         Reserve(folder=tmp_path / "gone", size_bytes=1).check()
+
+
+async def test_a_large_message_costs_next_to_no_memory(tmp_path: Path) -> None:
+    clock = ManualClock()
+    database = await open_database(tmp_path, clock)
+    line = b"x" * 998 + b"\r\n"
+    content = Spooled(read=lambda: repeat(line * 64, 500), size_bytes=500 * 64_000)
+    async with committing(database, clock) as committer:
+        intake = Intake(committer=committer, codec=CODEC, schedule=SCHEDULE, clock=clock)
+        await intake.accept(submission())
+        before = psutil.Process().memory_info().rss
+        accepted = await intake.accept(replace(submission(), content=content))
+        assert psutil.Process().memory_info().rss - before < 12_000_000
+    assert sum(map(len, await database.queue.message_parts(accepted.message))) == content.size_bytes
+    await database.close()

@@ -5,6 +5,7 @@ what may be accepted (queue.intake, inbound).
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 
@@ -13,13 +14,15 @@ from sqlalchemy import Connection, insert, select, tuple_
 from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import DeliveryId, Lane, LaneId, MessageRow, State, StreamId
 from tierii_mta.queue.store import Accept, Accepted, ChangeKind, LaneLoad
+from tierii_mta.storage.backend import small_cache
 from tierii_mta.storage.bulk import Values, insert_returning, insert_rows
 from tierii_mta.storage.codes import NOTIFY, RETURN, STATE
 from tierii_mta.storage.lanes import lane_ids, submission_streams
 from tierii_mta.storage.ledger import Ledger, compact_json
 from tierii_mta.storage.tables import acquaintance, body_part, delivery, idempotency, lane, message, usage
 
-_PARTS_AT_ONCE = 8  # 2 MB are held
+_PARTS_AT_ONCE = 2  # half a MB is held
+_MANY_PARTS = 16  # 4 MB
 _DAY_MS = 86_400_000
 
 
@@ -151,8 +154,10 @@ def _insert_messages(connection: Connection, accepts: Sequence[Accept], streams:
         for one, message_id in zip(accepts, ids, strict=True)
         for position, part in enumerate(one.parts)
     )
-    while page := list(islice(parts, _PARTS_AT_ONCE)):
-        connection.execute(insert(body_part), page)
+    is_large = sum(len(one.parts) for one in accepts) > _MANY_PARTS
+    with small_cache(connection) if is_large else nullcontext():
+        while page := list(islice(parts, _PARTS_AT_ONCE)):
+            connection.execute(insert(body_part), page)
     keys = [
         (streams[one.stream], one.idempotency_key, message_id)
         for one, message_id in zip(accepts, ids, strict=True)

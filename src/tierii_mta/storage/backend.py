@@ -5,7 +5,8 @@ else in this package is SQLAlchemy Core that both understand (`FOR UPDATE SKIP L
 compiler, which has one writer anyway).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from tierii_mta.clock import Instant
 from tierii_mta.errors import ConfigurationError
 from tierii_mta.storage.codes import CLAIMABLE_SQL
 from tierii_mta.storage.connection import Connections
-from tierii_mta.storage.sqlite import SqliteConnections
+from tierii_mta.storage.sqlite import WRITER_CACHE, SqliteConnections
 from tierii_mta.storage.tables import node
 
 SQLITE_FILE = "tierii-mta.sqlite3"
@@ -46,6 +47,22 @@ class Claimed(NamedTuple):
     expires_at: int
     body_hash: str | None
     was_blocked: bool | int
+
+
+@contextmanager
+def small_cache(connection: Connection) -> Iterator[None]:
+    """Write a lot: what is written goes to the WAL at once, where SQLite else holds it in memory until the commit.
+
+    It costs the pages that the writer had at hand, which the system still has. PostgreSQL holds nothing on our side.
+    """
+    if connection.dialect.name == "postgresql":
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA cache_size=-2000").close()
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA {WRITER_CACHE}").close()
 
 
 CLAIMED = ", ".join(Claimed._fields)

@@ -27,6 +27,7 @@ from tierii_mta.storage.locks import WriteLock
 T = TypeVar("T")
 
 READERS = 4
+WRITER_CACHE = "cache_size=-64000"  # KiB
 WAL_LIMIT_BYTES = 64 * 2**20
 _WAL_STEP_BYTES = 8 * 2**20
 _BUSY_TIMEOUT_SECONDS = 10
@@ -238,6 +239,6 @@ def _pragmas(*, is_writer: bool) -> tuple[str, ...]:
         f"journal_size_limit={WAL_LIMIT_BYTES}",
         "mmap_size=0",
         "foreign_keys=ON",
-        "cache_size=-64000" if is_writer else "cache_size=-16000",
+        WRITER_CACHE if is_writer else "cache_size=-16000",
         f"query_only={'OFF' if is_writer else 'ON'}",
     )
