@@ -2,7 +2,12 @@
 
 import asyncio
 import contextlib
+import os
+import resource
 import socket
+import subprocess
+import sys
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -583,3 +588,50 @@ async def test_what_is_not_finished_within_the_drain_is_dropped(tmp_path: Path) 
         assert await client.rest() == b""
         await porch.empty()
     assert porch.desk.abandoned == 1
+
+
+# --- files
+
+
+async def test_when_files_run_out_the_door_stays_and_clients_wait(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with capture_logs() as logs:
+        async with open_porch(tmp_path) as porch:
+            client = socket.socket()
+            client.setblocking(False)
+            fillers: list[int] = []
+            resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 64, hard))
+            try:
+                with contextlib.suppress(OSError):
+                    while True:
+                        fillers.append(os.dup(client.fileno()))
+                await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", porch.ports[Door.INBOUND]))
+                await porch.until(lambda: porch.counts.refusals["files"])
+            finally:
+                for filler in fillers:
+                    os.close(filler)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert (await asyncio.get_running_loop().sock_recv(client, 100)).startswith(b"220 ")
+            client.close()
+            await porch.empty()
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["accept.failed"]
+
+
+def test_before_files_run_out_clients_are_refused(tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "tests.inbound.crowded", str(tmp_path)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(500)]
+        greetings = Counter(client.recv(4) for client in clients)
+        for client in clients:
+            client.close()
+        assert greetings[b"220 "] > 50
+        assert greetings[b"421 "] > 300
+        assert set(greetings) == {b"220 ", b"421 "}
+        again = b"421 "
+        while again == b"421 ":  # until it has noticed that they are gone
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+                again = client.recv(4)
+        server.communicate("stop\n", timeout=30)
+    assert server.returncode == 0
