@@ -1,7 +1,8 @@
 """A real Postfix on loopback, with its own configuration and queue, as a foreign MX.
 
-It takes mail for the domains it is told, stores it in Maildirs and offers STARTTLS when given a certificate.  The
-system's own Postfix is never touched.  `REASON` says why a test that needs it is skipped.
+It takes mail for the domains it is told, stores it in Maildirs and offers STARTTLS when given a certificate; with the
+lines that `through_smarthost` or `relaying` return it sends it on instead.  The system's own Postfix is never touched.
+`REASON` says why a test that needs it is skipped.
 """
 
 import os
@@ -29,6 +30,8 @@ trace unix - - n - 0 bounce
 flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 anvil unix - - n - 1 anvil
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
 virtual unix - n n - - virtual
 error unix - - n - - error
 retry unix - - n - - error
@@ -49,8 +52,6 @@ myhostname = {hostname}
 mydestination =
 inet_interfaces = loopback-only
 inet_protocols = ipv4
-mynetworks =
-smtpd_relay_restrictions = reject_unauth_destination
 virtual_mailbox_domains = {domains}
 virtual_mailbox_base = {home}/mail
 virtual_mailbox_maps = static:inbox/
@@ -60,12 +61,41 @@ virtual_minimum_uid = 1
 smtputf8_enable = yes
 smtpd_client_connection_count_limit = 0
 {tls}
+{more}
+"""
+
+
+_MX = """\
+mynetworks =
+smtpd_relay_restrictions = reject_unauth_destination
 """
 
 
 def is_installed() -> bool:
     """Whether this machine has Postfix, and we may run it (its master wants root)."""
     return Path(POSTFIX).exists() and os.geteuid() == 0
+
+
+def through_smarthost(host: str, port: int, user: str, password: str) -> str:
+    """Return what makes a Postfix take mail from loopback and hand all of it to a relay, over TLS and logged in."""
+    return f"""\
+mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject
+relayhost = [{host}]:{port}
+smtp_tls_security_level = encrypt
+smtp_sasl_auth_enable = yes
+smtp_sasl_password_maps = static:{{{user}:{password}}}
+smtp_sasl_security_options = noanonymous
+"""
+
+
+def relaying(domain: str, host: str, port: int) -> str:
+    """Return what makes a Postfix take mail for a domain and hand it on."""
+    return f"""\
+{_MX}relay_domains = {domain}
+relayhost = [{host}]:{port}
+smtp_tls_security_level = may
+"""
 
 
 class Postfix:
@@ -79,8 +109,10 @@ class Postfix:
         address: tuple[str, int] | None = None,
         hostname: str = "mx.postfix.test",
         tls: tuple[Path, Path] | None = None,
+        more: str = _MX,
     ) -> None:
-        self._home, self._domains, self._hostname, self._tls = home, domains, hostname, tls
+        """`more`: who may use it, and where what it takes goes; by default the Maildirs of the domains."""
+        self._home, self._domains, self._hostname, self._tls, self._more = home, domains, hostname, tls, more
         if address is None:
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 address = ("127.0.0.1", probe.getsockname()[1])
@@ -112,6 +144,7 @@ class Postfix:
                 uid=owner.pw_uid,
                 gid=owner.pw_gid,
                 tls=tls,
+                more=self._more,
             )
         )
         (self._home / "etc" / "master.cf").write_text(_MASTER.format(port=f"{self.host}:{self.port}"))
