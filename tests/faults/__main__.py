@@ -1,6 +1,6 @@
-"""The long runs with one command: `python -m tests.faults [kills] [power] [postgresql]`, all of them without a word.
+"""The long runs with one command: `python -m tests.faults [kills] [power] [postgresql] [intake]`, or all of them.
 
-Runs the soaks through pytest, shows what they say, and prints the table that docs/reference/reliability.md quotes.
+Runs the soaks through pytest, shows what they say, and prints the tables that docs/reference/reliability.md quotes.
 Exits as pytest does.
 """
 
@@ -9,13 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.faults.runs import HEADING, Result
+from tests.faults import intake, runs
 
 _FOLDER = Path(__file__).parent
 _FILES = {
     "kills": "test_kill.py",
     "power": "test_power_cut.py",
     "postgresql": "test_kill_on_postgresql.py",
+    "intake": "test_intake.py",
 }
 
 
@@ -26,15 +27,18 @@ def main(wanted: list[str]) -> int:
         return 2
     files = [str(_FOLDER / _FILES[name]) for name in wanted or _FILES]
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-m", "soak", *files]
-    results = []
+    kills: list[runs.Result] = []
+    intakes: list[intake.IntakeResult] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         for line in running.stdout or ():
             sys.stderr.write(line)
             if (start := line.find('{"what"')) >= 0:
-                results.append(Result(**json.loads(line[start:])))
-    print(HEADING)
-    for result in results:
-        print(result.as_row())
+                kills.append(runs.Result(**json.loads(line[start:])))
+            elif (start := line.find('{"intake"')) >= 0:
+                intakes.append(intake.IntakeResult(**json.loads(line[start:])))
+    for heading, results in ((runs.HEADING, kills), (intake.HEADING, intakes)):
+        if results:
+            print(heading, *(result.as_row() for result in results), sep="\n")
     return running.returncode
 
 

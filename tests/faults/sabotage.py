@@ -9,9 +9,10 @@ A *point* ends the process by SIGKILL the N-th time it comes by.  A *fault* lets
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import count
+from types import UnionType
 from typing import Any
 
 from sqlalchemy import Connection, update
@@ -22,8 +23,20 @@ from tierii_mta.cli.main import main
 from tierii_mta.mail import message_id
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import TokenCodec
-from tierii_mta.queue.delivery import FINAL, State
-from tierii_mta.queue.store import Activate, Operation, Result, Settle
+from tierii_mta.queue.committer import Committer
+from tierii_mta.queue.delivery import FINAL, DeliveryId, MessageRow, State
+from tierii_mta.queue.received import InboxId
+from tierii_mta.queue.store import (
+    Accept,
+    Accepted,
+    Activate,
+    CommitFailed,
+    Operation,
+    Receive,
+    Received,
+    Result,
+    Settle,
+)
 from tierii_mta.storage import apply as applying
 from tierii_mta.storage import queue, sqlite
 from tierii_mta.storage.campaigns import StoredCampaigns
@@ -33,6 +46,7 @@ from tierii_mta.storage.queue import StoredQueue
 from tierii_mta.storage.tables import delivery
 
 Passing = Callable[[], None]
+Submit = Callable[[Committer, Operation], Awaitable[Result]]
 
 
 def _countdown(number: int) -> Passing:
@@ -62,7 +76,7 @@ def _after(owner: Any, name: str, passing: Passing, when: Callable[..., bool] = 
     setattr(owner, name, wrapped)
 
 
-def _before_commit(kind: type[Activate] | type[Settle]) -> Callable[[Passing], None]:
+def _before_commit(kind: type | UnionType) -> Callable[[Passing], None]:
     """Pass inside the transaction, everything written and nothing committed."""
 
     def patch(passing: Passing) -> None:
@@ -79,7 +93,7 @@ def _before_commit(kind: type[Activate] | type[Settle]) -> Callable[[Passing], N
     return patch
 
 
-def _after_commit(kind: type[Activate] | type[Settle]) -> Callable[[Passing], None]:
+def _after_commit(kind: type | UnionType) -> Callable[[Passing], None]:
     def has_kind(_: StoredQueue, operations: Sequence[Operation]) -> bool:
         return any(isinstance(one, kind) for one in operations)
 
@@ -120,9 +134,12 @@ POINTS: dict[str, Callable[[Passing], None]] = {
     "draft-committed": lambda passing: _after(StoredCampaigns, "open_draft", passing),
     "contacts-committed": lambda passing: _after(StoredCampaigns, "add_recipients", passing),
     "start-committed": lambda passing: _after(StoredCampaigns, "start", passing),
+    "intake-uncommitted": _before_commit(Accept | Receive),
+    "intake-committed": _after_commit(Accept | Receive),
 }
 DAEMON_POINTS = tuple(POINTS)[:9]
-ENQUEUE_POINTS = tuple(POINTS)[9:]
+ENQUEUE_POINTS = tuple(POINTS)[9:12]
+INTAKE_POINTS = tuple(POINTS)[12:]
 
 
 # -- faults ------------------------------------------------------------------------------------------------------
@@ -183,6 +200,48 @@ def _stranger() -> None:
     StoredCampaigns.add_recipients = wrapped  # type: ignore[method-assign]
 
 
+def _every_seventh(instead: Callable[[Committer, Submit, Operation], Awaitable[Result]]) -> Callable[[], None]:
+    """Do something else with every seventh message that comes in."""
+
+    def patch() -> None:
+        submit, calls = Committer.submit, count(1)
+
+        async def wrapped(self: Committer, operation: Operation) -> Result:
+            if isinstance(operation, Accept | Receive) and not next(calls) % 7:
+                return await instead(self, submit, operation)
+            return await submit(self, operation)
+
+        Committer.submit = wrapped  # type: ignore[method-assign]
+
+    return patch
+
+
+async def _accepted_unwritten(committer: Committer, submit: Submit, operation: Operation) -> Result:
+    """A message gets its 250 and is not written."""
+    if isinstance(operation, Accept):
+        numbers = tuple(DeliveryId(number) for number, _ in enumerate(operation.deliveries, 1))
+        return Accepted(message=MessageRow(1), message_id=operation.message_id, deliveries=numbers, loads=())
+    return Received(id=InboxId(1))
+
+
+async def _accepted_twice(committer: Committer, submit: Submit, operation: Operation) -> Result:
+    """A message is written twice."""
+    await submit(committer, operation)
+    return await submit(committer, operation)
+
+
+async def _kept_though_refused(committer: Committer, submit: Submit, operation: Operation) -> Result:
+    """A message is written, and its client told that it was not."""
+    await submit(committer, operation)
+    raise CommitFailed("invented")
+
+
+async def _parts_forgotten(committer: Committer, submit: Submit, operation: Operation) -> Result:
+    """A message is written without its content."""
+    assert isinstance(operation, Accept | Receive)
+    return await submit(committer, replace(operation, parts=()))
+
+
 def _message_id_of_the_day() -> None:
     """Every attempt makes a Message-ID of its own."""
     attempts, made = count(1), message_id.message_id
@@ -235,6 +294,10 @@ FAULTS: dict[str, Callable[[], None]] = {
     "message-id-of-the-attempt": _message_id_of_the_day,
     "tally-skipped": _tally_skipped,
     "reason-invented": _reason_invented,
+    "accepted-unwritten": _every_seventh(_accepted_unwritten),
+    "accepted-twice": _every_seventh(_accepted_twice),
+    "kept-though-refused": _every_seventh(_kept_though_refused),
+    "parts-forgotten": _every_seventh(_parts_forgotten),
     "synchronous-normal": _fsync_skipped,
 }
 
