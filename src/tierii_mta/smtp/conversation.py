@@ -68,7 +68,7 @@ class Conversation:
         self.asked: type[Event] | None = None  # what waits for an answer of the owner
         self._exchange: Exchange | None = None
         self._idle_commands = 0
-        self._recipients = 0
+        self._recipients = 0  # of the transaction; MAIL sets both
         self._is_smtputf8 = False
 
     def greet(self) -> None:
@@ -258,7 +258,6 @@ class Conversation:
         if self.state in (State.MAIL, State.RCPT):
             self.state = State.READY
             self.events.append(Abandoned())
-        self._recipients, self._is_smtputf8 = 0, False
 
     # --- answers
 
@@ -286,7 +285,6 @@ class Conversation:
         self.say(reply)
 
     def _message_judged(self, reply: Reply) -> None:
-        self._recipients, self._is_smtputf8 = 0, False
         if reply.is_positive:
             self.errors = self._idle_commands = 0  # long sessions of honest clients are no worse than many short ones
         self.say(reply)
