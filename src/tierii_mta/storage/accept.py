@@ -5,24 +5,19 @@ what may be accepted (queue.intake, inbound).
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
-from itertools import islice
 
-from sqlalchemy import Connection, insert, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import DeliveryId, Lane, LaneId, MessageRow, State, StreamId
 from tierii_mta.queue.store import Accept, Accepted, ChangeKind, LaneLoad
-from tierii_mta.storage.backend import small_cache
-from tierii_mta.storage.bulk import Values, insert_returning, insert_rows
+from tierii_mta.storage.bulk import Values, insert_parts, insert_returning, insert_rows
 from tierii_mta.storage.codes import NOTIFY, RETURN, STATE
 from tierii_mta.storage.lanes import lane_ids, submission_streams
 from tierii_mta.storage.ledger import Ledger, compact_json
 from tierii_mta.storage.tables import acquaintance, body_part, delivery, idempotency, lane, message, usage
 
-_PARTS_AT_ONCE = 2  # half a MB is held
-_MANY_PARTS = 16  # 4 MB
 _DAY_MS = 86_400_000
 
 
@@ -149,15 +144,7 @@ def _lanes(
 
 def _insert_messages(connection: Connection, accepts: Sequence[Accept], streams: Mapping[str, int]) -> Sequence[int]:
     ids = insert_returning(connection, message, _MESSAGE, [_message_row(one, streams) for one in accepts])
-    parts = (
-        {"message": message_id, "position": position, "content": part}
-        for one, message_id in zip(accepts, ids, strict=True)
-        for position, part in enumerate(one.parts)
-    )
-    is_large = sum(len(one.parts) for one in accepts) > _MANY_PARTS
-    with small_cache(connection) if is_large else nullcontext():
-        while page := list(islice(parts, _PARTS_AT_ONCE)):
-            connection.execute(insert(body_part), page)
+    insert_parts(connection, body_part, ids, [one.parts for one in accepts])
     keys = [
         (streams[one.stream], one.idempotency_key, message_id)
         for one, message_id in zip(accepts, ids, strict=True)

@@ -8,6 +8,7 @@ leaves out: the first column of a row given is never NULL.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from itertools import chain, repeat
 from typing import Any
@@ -25,11 +26,14 @@ from sqlalchemy import (
     Text,
 )
 
+from tierii_mta.queue.store import Parts
+from tierii_mta.storage.backend import small_cache
 from tierii_mta.storage.tables import AnyRow
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)  # a few, so that a few statements are prepared and kept
 _PART = ("message", "position", "content")
-_PARTS_BYTES = 1 << 20
+_PARTS_BYTES = 512 * 1024
+_MANY_PARTS = 16  # 4 MB
 _MAX_VALUES = 30_000  # SQLite binds at most 32,766
 _POSTGRES_TYPES = (
     (BigInteger, "bigint"),
@@ -68,18 +72,20 @@ def insert_returning(
     return found
 
 
-def insert_parts(connection: Connection, table: Table, messages: Iterable[tuple[int, Iterable[bytes]]]) -> None:
-    """Insert the parts of messages by their ids, about a megabyte a statement, which is all that is held of them."""
-    page: list[Values] = []
-    held = 0
-    for message, parts in messages:
-        for position, part in enumerate(parts):
-            page.append((message, position, part))
-            held += len(part)
-            if held >= _PARTS_BYTES:
-                insert_rows(connection, table, _PART, page)
-                page, held = [], 0
-    insert_rows(connection, table, _PART, page)
+def insert_parts(connection: Connection, table: Table, ids: Sequence[int], messages: Sequence[Parts]) -> None:
+    """Insert the parts of messages, half a megabyte a statement, which is all that is held of them."""
+    is_large = sum(len(parts) for parts in messages) > _MANY_PARTS
+    with small_cache(connection) if is_large else nullcontext():
+        page: list[Values] = []
+        held = 0
+        for message, parts in zip(ids, messages, strict=True):
+            for position, part in enumerate(parts):
+                page.append((message, position, part))
+                held += len(part)
+                if held >= _PARTS_BYTES:
+                    insert_rows(connection, table, _PART, page)
+                    page, held = [], 0
+        insert_rows(connection, table, _PART, page)
 
 
 def update_rows(

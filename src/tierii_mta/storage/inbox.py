@@ -38,7 +38,7 @@ def receive_all(connection: Connection, received: Sequence[Receive], ledger: Led
         for position, each in enumerate(one.entry.recipients)
     ]
     insert_rows(connection, inbox_recipient, ("message", "position", "address", "mailbox", "token"), recipients)
-    insert_parts(connection, inbox_part, zip(ids, (one.parts for one in received), strict=True))
+    insert_parts(connection, inbox_part, ids, [one.parts for one in received])
     for number, one in zip(ids, received, strict=True):
         _announce(InboxId(number), one.entry, ledger)
     return [Received(id=InboxId(number)) for number in ids]
