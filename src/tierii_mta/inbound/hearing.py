@@ -39,7 +39,6 @@ class Hearing:
         "arrival",
         "failed_logins",
         "messages",
-        "recipients",
         "refusals",
         "session",
     )
@@ -50,7 +49,7 @@ class Hearing:
         self._is_open = False  # a transaction, as the judge knows it
         self.arrival: Arrival | None = None  # while a message comes in
         self.failed_logins = 0
-        self.messages = self.recipients = self.refusals = 0
+        self.messages = self.refusals = 0
 
     async def greet(self) -> Reply | None:
         """Return why the session does not begin."""
@@ -101,9 +100,7 @@ class Hearing:
             self.refused(reply)
         match event:
             case Mail() if reply.is_positive:
-                self._is_open, self.recipients = True, 0
-            case Recipient() if reply.is_positive:
-                self.recipients += 1
+                self._is_open = True
             case DataAsked() if reply.is_positive:
                 self.arrival = Arrival(self._entrance.message, self._house.spool)
             case Credentials() if reply.code == 535:
@@ -177,7 +174,8 @@ class Hearing:
         finally:
             arrival.close()
         if reply.is_positive:
-            self._accepted(message.size_bytes, reply)
+            self.messages += 1
+            self._house.observer.accepted(self.session.door, message.size_bytes)
         return reply
 
     async def _judged(self, answer: Awaitable[Reply]) -> Reply:
@@ -197,18 +195,3 @@ class Hearing:
             return failure.reply if isinstance(failure, NoRoom) else _UNAVAILABLE
         log.error("session.fault", session=self.session.id, error=repr(failure), exc_info=failure)
         return _FAULT
-
-    def _accepted(self, octets: int, reply: Reply) -> None:
-        session = self.session
-        self.messages += 1
-        self._house.observer.accepted(session.door, octets)
-        structlog.get_logger().info(
-            "message.accepted",
-            session=session.id,
-            door=session.door.value,
-            remote=str(session.remote),
-            user=session.user,
-            recipients=self.recipients,
-            octets=octets,
-            reply=str(reply),
-        )

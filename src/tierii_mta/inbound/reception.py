@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
 
+import structlog
+
 from tierii_mta.clock import Clock, Instant
 from tierii_mta.inbound.checks import Checks, Decision, Incoming, Verdict, judged
 from tierii_mta.inbound.gate import Gate
@@ -157,6 +159,16 @@ class ReceptionJudge:
         kept = await self._desk.committer.submit(self._operation(transaction, incoming, verdict))
         if not isinstance(kept, Received):
             raise TypeError(f"the store answered a Receive with {kept!r}")
+        structlog.get_logger().info(
+            "message.accepted",
+            session=self._session.id,
+            trace=self._trace_id,
+            door=self._session.door.value,
+            remote=str(self._session.remote),
+            inbox=kept.id,
+            recipients=len(incoming.recipients),
+            size_bytes=message.size_bytes,
+        )
         return Reply.of(250, f"Ok: kept as {kept.id}", "2.0.0")
 
     def abandoned(self) -> None:
@@ -196,7 +208,7 @@ class ReceptionJudge:
 
     @property
     def _trace_id(self) -> str:
-        """What Received knows the message by; logs know the session."""
+        """What Received and the log know the message by."""
         return f"{self._session.id}.{self._messages}"
 
     def _top(self, transaction: _Transaction, message: Message, now: Instant) -> bytes:

@@ -187,6 +187,7 @@ class SubmissionJudge:
             "message.accepted",
             session=self._session.id,
             trace=self._trace_id,
+            door=self._session.door.value,
             user=self._session.user,
             message=accepted.message,
             message_id=accepted.message_id,
