@@ -1,11 +1,13 @@
 """Accounts in the database.
 
 Owns the port `inbound.accounts.AccountStore`; usage and acquaintances are written with each accepted message
-(storage.accept).
+(storage.accept).  Who is asked for while a read is under way is read with the next one, all together: a trip to the
+database costs ten times what it brings.
 """
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, Select, delete, select
 
@@ -22,12 +24,13 @@ from tierii_mta.inbound.accounts import (
 )
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.delivery import Priority
-from tierii_mta.storage.bulk import Values, insert_rows
+from tierii_mta.storage.bulk import Values, insert_rows, select_rows
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.suppression import suppressions_of
 from tierii_mta.storage.tables import AnyRow, account, acquaintance, usage
 
 _PAGE = 1000
+_Pair = tuple[str, PersonKey]
 
 
 class StoredAccounts:
@@ -35,6 +38,8 @@ class StoredAccounts:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._asked: list[tuple[_Pair, asyncio.Future[Acquaintance]]] = []
+        self._answering: asyncio.Task[None] | None = None
 
     async def get(self, name: str) -> Account | None:
         rows = await self._connections.read(_rows, select(account).where(account.c.name == name))
@@ -70,7 +75,25 @@ class StoredAccounts:
         return _account(rows[0]), used
 
     async def acquaintance(self, name: str, person: PersonKey) -> Acquaintance:
-        return await self._connections.read(_acquaintance, name, person)
+        answer: asyncio.Future[Acquaintance] = asyncio.get_running_loop().create_future()
+        self._asked.append(((name, person), answer))
+        if self._answering is None or self._answering.done():
+            self._answering = asyncio.create_task(self._answer())
+        return await answer
+
+    async def _answer(self) -> None:
+        while self._asked:
+            asked, self._asked = self._asked[:_PAGE], self._asked[_PAGE:]
+            try:
+                found = await self._connections.read(_acquaintances, {pair for pair, _ in asked})
+            except Exception as failure:  # whoever asked learns of it
+                for _, answer in asked:
+                    if not answer.done():
+                        answer.set_exception(failure)
+                continue
+            for pair, answer in asked:
+                if not answer.done():
+                    answer.set_result(found[pair])
 
 
 def _rows(connection: Connection, wanted: Select[*tuple[object, ...]]) -> Sequence[AnyRow]:
@@ -95,12 +118,11 @@ def _forget(connection: Connection, name: str) -> int:
     return connection.execute(delete(acquaintance).where(some)).rowcount
 
 
-def _acquaintance(connection: Connection, name: str, person: PersonKey) -> Acquaintance:
-    known = select(acquaintance.c.account).where(acquaintance.c.account == name, acquaintance.c.recipient_key == person)
-    return Acquaintance(
-        is_known=connection.execute(known).first() is not None,
-        suppressions=suppressions_of(connection, [person]).get(person, ()),
-    )
+def _acquaintances(connection: Connection, pairs: Collection[_Pair]) -> Mapping[_Pair, Acquaintance]:
+    rows = select_rows(connection, acquaintance, ("account", "recipient_key"), sorted(pairs))
+    known = {(row.account, row.recipient_key) for row in rows}
+    suppressions = suppressions_of(connection, {person for _, person in pairs})
+    return {pair: Acquaintance(is_known=pair in known, suppressions=suppressions.get(pair[1], ())) for pair in pairs}
 
 
 _COLUMNS = (
