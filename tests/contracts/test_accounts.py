@@ -1,5 +1,6 @@
 """Who may submit, on both databases."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -73,6 +74,13 @@ async def test_the_standing_of_an_account_is_that_of_the_day(store: Installation
     store.clock.advance(timedelta(days=1))
     assert await store.accounts.standing("shop", day_of(store.now())) == (shop, Usage())
     assert await store.accounts.standing("nobody", day_of(store.now())) is None
+
+
+async def test_many_who_are_asked_for_at_once_are_answered_each(store: Installation) -> None:
+    await store.accept(*(f"p{number}@a.example" for number in range(0, 50, 2)), stream="user:shop", account="shop")
+    names = [f"p{number % 50}@a.example" for number in range(150)]
+    found = await asyncio.gather(*(store.accounts.acquaintance("shop", key_of(name)) for name in names))
+    assert [one.is_known for one in found] == [number % 2 == 0 for number in range(150)]
 
 
 async def test_a_recipient_is_known_to_who_wrote_to_it_with_what_stops_mail(store: Installation) -> None:
