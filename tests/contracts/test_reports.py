@@ -14,7 +14,9 @@ from tierii_mta.clock import Instant, later
 from tierii_mta.events import EventType
 from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.delivery import Delivery, Epoch, FailureReason, Report, ReportKey, State
+from tierii_mta.queue.operator import Order, Verb
 from tierii_mta.queue.reports import Owed
+from tierii_mta.queue.selection import Selection
 from tierii_mta.queue.store import Accept, Accepted, Activate, NewDelivery
 from tierii_mta.queue.views import StoredMessage
 from tierii_mta.smtp.requests import Notify, Return
@@ -170,6 +172,18 @@ async def test_what_nobody_said_is_ours(store: Installation) -> None:
     found = await owed(store)
     assert found is not None
     assert (found.recipients[0].is_local, found.recipients[0].mx) == (True, None)
+
+
+async def test_what_the_operator_gave_up_is_a_failure_and_the_operators_word(store: Installation) -> None:
+    epoch, (one,) = await taken(store, to("a@one.example"))
+    deferred = store.event(EventType.DEFERRED, data={"stage": "rcpt", "mx": "mx.one.example", "code": 450})
+    await store.queue.apply([store.settle(one, epoch, State.RETRY, due=store.now(), events=[deferred])])
+    order = Order(verb=Verb.BOUNCE, selection=Selection(domain="one.example"), text="wrong list")
+    assert (await store.db.operator.carry_out(order, store.now())).count == 1
+    found = await owed(store)
+    assert found is not None
+    (recipient,) = found.recipients
+    assert (recipient.last_reply, recipient.is_local, recipient.mx) == ("550 5.7.1 wrong list", True, None)
 
 
 async def test_recipients_of_one_message_are_gathered_by_what_happened(store: Installation) -> None:

@@ -16,7 +16,8 @@ from tests.support.clock import ManualClock
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import Instant, later
 from tierii_mta.events import EventType
-from tierii_mta.queue.delivery import State
+from tierii_mta.mail.dsn import Action
+from tierii_mta.queue.delivery import Report, State
 from tierii_mta.queue.operator import Order, Verb
 from tierii_mta.queue.selection import Ids, Selection
 from tierii_mta.queue.store import Activate, Quota
@@ -135,6 +136,20 @@ async def cursors(store: Installation) -> None:
     assert [entry async for entry in store.suppression.entries()] == []
 
 
+async def notify(store: Installation) -> None:
+    """The story of a report: owed, found, made."""
+    epoch = await store.register()
+    (one,) = (await store.claim_lanes(epoch, await quotas(store, 1))).deliveries
+    told = Report(action=Action.FAILED, at=store.now())
+    await store.queue.apply([store.settle(one, epoch, State.FAILED, from_state=State.QUEUED, report=told)])
+    assert (await store.queue.stored_message(one.id)).parts
+    owed = await store.db.reports.owed(before=store.now(), now=store.now(), limit=1000)
+    assert owed is not None
+    await store.db.reports.put_off(owed.reports, store.now())
+    answer = store.message("sender@z.example", reverse_path="", reports=owed.reports)
+    assert all(await store.queue.apply([answer]))
+
+
 ORDERED = (
     Selection(campaign="spring"),
     Selection(campaign="spring", domain="d1.example"),
@@ -183,6 +198,7 @@ CALLS: list[Call] = [
     free_dead,
     purge,
     cursors,
+    notify,
 ]
 
 

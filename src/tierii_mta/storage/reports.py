@@ -110,7 +110,7 @@ def _owed(connection: Connection, before: Instant, now: Instant, limit: int) -> 
         select(report.c.kind, delivery.c.message)
         .join(delivery, delivery.c.id == report.c.delivery)
         .where(*due)
-        .order_by(report.c.owed_at, report.c.delivery)
+        .order_by(report.c.owed_at)
         .limit(1)
     ).first()
     if oldest is None:
