@@ -4,6 +4,7 @@ outbound   campaign throughput beside Postfix, plain and signing through OpenDKI
 standing   the same with a million rows queued, a `send` and an `enqueue` while it runs, start-up and memory
 intake     messages a second that are durable before their 250, by port 25 and by submission, beside Postfix
 relay      in by submission and out to a sink, beside Postfix, plain and signing
+idle       memory of ten thousand silent clients and of a large message, and how long a new client waits meanwhile
 hostages   the rate of those who answer beside black holes, a dead destination and a paused campaign
 queue      enqueue, claim and settle at different fillings, without a network
 drivers    one group commit through two SQLite drivers
@@ -12,11 +13,12 @@ drivers    one group commit through two SQLite drivers
 import signal
 import sys
 
-from benchmarks import drivers, hostages, intake, outbound, queue, relay, standing
+from benchmarks import drivers, hostages, idle, intake, outbound, queue, relay, standing
 
 _MEASUREMENTS = {
     "drivers": drivers.main,
     "hostages": hostages.main,
+    "idle": idle.main,
     "intake": intake.main,
     "outbound": outbound.main,
     "queue": queue.main,
