@@ -90,6 +90,11 @@ def test_a_reply_without_text_keeps_its_space() -> None:
     assert written(Reply(250, ())) == b"250 \r\n"
 
 
+def test_a_line_that_is_too_long_is_cut_to_512_octets() -> None:
+    lines = written(Reply(550, ("x" * 600, "y" * 600), EnhancedCode(5, 7, 999))).split(b"\r\n")
+    assert [len(line) for line in lines] == [510, 510, 0]
+
+
 @given(
     st.integers(200, 599),
     st.lists(st.text(max_size=700), max_size=4),

@@ -9,7 +9,7 @@ from tierii_mta.smtp import conversation, dialogue
 from tierii_mta.smtp.data_reader import DataReader
 from tierii_mta.smtp.line_buffer import LineBuffer
 
-INPUTS, SOAK_INPUTS = 4_000, 500_000
+INPUTS, SOAK_INPUTS = 2_500, 500_000
 
 
 def _played(inputs: int) -> list[fuzz.Session]:
