@@ -41,8 +41,10 @@ from tierii_mta.queue.settlement import (
     resume,
 )
 from tierii_mta.queue.store import Settle
+from tierii_mta.smtp.talk import Exchange, Speaker
 
 SCHEDULE = RetrySchedule(intervals=(timedelta(minutes=5), timedelta(hours=1)), lifetime=timedelta(days=1))
+TALK = (Exchange("mx.d1.example", "127.0.0.9", [(Speaker.PEER, b"220 hello\r\n")], []),)
 SETTLEMENT = Settlement(SettlementPolicy(schedule=SCHEDULE), Epoch(7))
 
 
@@ -86,6 +88,23 @@ def test_a_deferred_mail_waits_for_its_next_attempt() -> None:
     (event,) = done.events
     assert event.type is EventType.DEFERRED
     assert event.data["next_attempt"] == rfc3339(after(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "campaign", "is_kept"),
+    [
+        (Delivered(attempt=attempt(250, talk=TALK)), "spring", False),
+        (Delivered(attempt=attempt(250, talk=TALK)), None, True),
+        (Deferred(attempt=attempt(451, talk=TALK)), "spring", True),
+        (Failed(attempt=attempt(554, talk=TALK), reason=FailureReason.REJECTED), "spring", True),
+        (InDoubt(attempt=attempt(421, talk=TALK)), "spring", True),
+    ],
+)
+def test_what_was_said_is_kept_of_all_but_delivered_campaign_mail(
+    outcome: Outcome, campaign: str | None, is_kept: bool
+) -> None:
+    done = settle(outcome, delivery(campaign=campaign))
+    assert done.transcript == ("- mx.d1.example [127.0.0.9]\n< 220 hello" if is_kept else None)
 
 
 def test_a_peers_wish_reaches_the_schedule() -> None:

@@ -10,7 +10,9 @@ from tierii_mta.cli.invocation import Group, Invocation, async_body
 from tierii_mta.cli.orders import bounce, flush, hold, release
 from tierii_mta.cli.persons import parse_domain_name
 from tierii_mta.cli.selections import parse_selection, selecting
+from tierii_mta.cli.show import show
 from tierii_mta.cli.suspensions import suspend, suspension_lines, unsuspend
+from tierii_mta.cli.why import history_json
 from tierii_mta.clock import Instant, rfc3339
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.queue.delivery import OPEN, State
@@ -35,7 +37,24 @@ async def ls(call: Invocation, /, state: str | None, limit: int, **criteria: Any
     is_all = not any(criteria.values())
     selection = parse_selection(**criteria, is_all=is_all)
     async with opened(call) as installation:
-        await _list_lanes(call, installation, selection, State(state) if state else None, limit)
+        if selection.names_messages:
+            await _list_deliveries(call, installation, selection, state, limit)
+        else:
+            await _list_lanes(call, installation, selection, State(state) if state else None, limit)
+
+
+async def _list_deliveries(
+    call: Invocation, installation: Installation, selection: Selection, state: str | None, limit: int
+) -> None:
+    found = await installation.operator.dossiers(await installation.operator.find(selection, limit=limit))
+    shown = [one.history for one in found if state in (None, one.history.state)]
+    for one in shown:
+        call.output.record(history_json(one))
+    call.output.columns(
+        ("delivery", "recipient", "state", "attempts", "due"),
+        [(one.id, one.recipient, one.state, one.attempts, _time(one.due)) for one in shown],
+    )
+    call.output.summary({"deliveries": len(shown)})
 
 
 async def _list_lanes(
@@ -96,5 +115,5 @@ async def explain(call: Invocation, domain: str) -> None:
     call.output.summary({"domain": domain, "lines": count})
 
 
-for command in (hold, release, flush, bounce, suspend, unsuspend):
+for command in (show, hold, release, flush, bounce, suspend, unsuspend):
     queue.add_command(command)

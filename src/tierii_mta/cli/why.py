@@ -26,7 +26,7 @@ async def why(call: Invocation, subject: str) -> None:
     if not histories and not suppressions:
         raise NotFound("nothing is known of it", where=subject, remedy="purged rows are gone; see retention.deliveries")
     for history in histories:
-        call.output.record(_history_json(history), "\n".join(_history_lines(call, history)))
+        call.output.record(history_json(history), "\n".join(history_lines(call, history)))
     for entry in suppressions:
         call.output.record({"suppression": suppression_json(entry)}, f"suppressed: {_suppression_line(entry)}")
     call.output.summary(
@@ -66,7 +66,8 @@ async def _look_up(installation: Installation, subject: str) -> tuple[Sequence[H
     return await installation.queue.history(message_id=f"<{bare}>"), []
 
 
-def _history_json(history: History) -> dict[str, Any]:
+def history_json(history: History) -> dict[str, Any]:
+    """Return what is known of a delivery as commands show it."""
     return {
         "delivery_id": str(history.id),
         "campaign_id": history.campaign,
@@ -85,7 +86,8 @@ def _history_json(history: History) -> dict[str, Any]:
     }
 
 
-def _history_lines(call: Invocation, history: History) -> Iterable[str]:
+def history_lines(call: Invocation, history: History) -> Iterable[str]:
+    """Yield what is known of a delivery as people read it."""
     state = call.output.paint(history.state) + (f" ({history.reason})" if history.reason else "")
     doubt = ", in doubt" if history.is_in_doubt else ""
     yield f"{history.recipient}  {history.campaign or 'submitted'}  {state}{doubt}"

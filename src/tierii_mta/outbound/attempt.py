@@ -37,6 +37,7 @@ from tierii_mta.outbound.route import Target
 from tierii_mta.outbound.security import TlsPolicy, fallback
 from tierii_mta.outbound.session import ConnectFailed, Host, Reuse, Session, SessionKey, open_session
 from tierii_mta.queue.delivery import Attempt, Failed, FailureReason, Outcome, Returned, Stage
+from tierii_mta.smtp.talk import Exchange
 
 Result = TypeVar("Result")
 MAX_SESSIONS = 2
@@ -85,6 +86,7 @@ class DeliveryAttempt:
         self._is_sending = False
         self._sessions = 0  # that carried the message, up to an answer
         self._met: list[_Met] = []  # refusals, oldest first
+        self._talk: list[Exchange] = []
         self.feedback = Feedback.NONE
         self.is_source_broken = False  # no socket could be made or bound: the source needs its operator
 
@@ -210,6 +212,8 @@ class DeliveryAttempt:
                 reuse=self._reuse,
             )
         except ConnectFailed as failed:
+            if failed.said:
+                self._talk.append(Exchange(target.host, target.address, failed.said, ()))
             weaker = fallback(tls) if failed.is_tls else None
             if weaker is not None:
                 if session := await self._connect(target, weaker):
@@ -238,6 +242,7 @@ class DeliveryAttempt:
         self._is_sending = True
         ended = await session.transact(envelope, prepared.data)
         self._is_sending = False
+        self._talk.append(session.exchange)
         stage, reply = ended.decided(prepared.recipient)
         is_local = ended.is_local and reply is ended.reply
         if stage is Stage.DOT and is_local and not ended.dot_written:
@@ -295,6 +300,7 @@ class DeliveryAttempt:
         else:
             met.stage = Stage.DOT if self._is_sending and session.dot_written else Stage.BODY
             met.host, met.address, met.tls = session.host.name, session.host.address, session.tls
+            self._talk.append(session.exchange)
             session.abort()
         return decide(self._attempt(met))
 
@@ -327,6 +333,7 @@ class DeliveryAttempt:
             provider=errand.route.provider,
             message_id=prepared.message_id if prepared else None,
             body_hash=prepared.body_hash if prepared else None,
+            talk=self._talk,
             is_untold=is_success and wants_success and not met.tells,
             elapsed=timedelta(seconds=self._equipment.clock.monotonic() - errand.started),
         )

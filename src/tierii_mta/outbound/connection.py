@@ -20,6 +20,7 @@ from typing import cast
 from tierii_mta.mail.envelope import Envelope
 from tierii_mta.mail.reply import Reply
 from tierii_mta.smtp.client import AT_REST, Client, State
+from tierii_mta.smtp.talk import Said, Speaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +70,14 @@ class Connection(asyncio.Protocol):
     def __init__(self, client: Client, sock: socket.socket, timeouts: Timeouts) -> None:
         self.client = client
         self.has_timed_out = False
-        self._loop = asyncio.get_running_loop()
-        self._sock = sock
+        self.said: Said = []  # since the caller last put a new list here
+        self._loop, self._sock = asyncio.get_running_loop(), sock
         self._raw: asyncio.Transport | None = None  # TCP
         self._transport: asyncio.Transport | None = None  # what we write to: TCP or TLS
         self._is_blocked = False  # the transport still holds bytes of ours, because it holds none otherwise
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
-        self._allowed = timeouts.of_states()
-        self._quit_seconds = timeouts.quit.total_seconds()
+        self._allowed, self._quit_seconds = timeouts.of_states(), timeouts.quit.total_seconds()
         # A deadline is a number; the one timer looks at it at least this often, so that a message costs no timer.
         self._tick = min(self._allowed.values())
         self._deadline = math.inf
@@ -91,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._adopt(self._raw)
 
     def data_received(self, data: bytes) -> None:
+        self.said.append((Speaker.PEER, data))
         self.client.receive(data)
         self._pump()
 
@@ -148,6 +149,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             raise
         assert transport is not None
+        self.said.append((Speaker.NOTE, b"TLS begins"))
         self.client.tls_started()
         self._adopt(transport)
 
@@ -230,6 +232,7 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         if output := client.take_output():
+            self.said.append((Speaker.WE, output))
             transport.write(output)
         if not self._is_blocked and client.wants_piece:
             transport.write(client.next_piece())

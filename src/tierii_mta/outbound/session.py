@@ -19,6 +19,7 @@ from tierii_mta.outbound.security import TlsContexts, TlsPolicy
 from tierii_mta.outbound.sources import Source
 from tierii_mta.queue.delivery import Stage
 from tierii_mta.smtp.client import AT_REST, Client, Ended, State
+from tierii_mta.smtp.talk import Exchange, Said
 
 __all__ = ["ConnectFailed", "Host", "Reuse", "Session", "SessionKey", "Timeouts", "Transaction", "open_session"]
 
@@ -70,13 +71,21 @@ class ConnectFailed(Exception):
     """No session: the host was not reached, or its greeting, EHLO or TLS failed. Nothing of any message was sent."""
 
     def __init__(
-        self, *, stage: Stage, reply: Reply, is_local: bool, is_tls: bool = False, is_ours: bool = False
+        self,
+        *,
+        stage: Stage,
+        reply: Reply,
+        is_local: bool,
+        is_tls: bool = False,
+        is_ours: bool = False,
+        said: Said | None = None,
     ) -> None:
         """`is_local`: the reply is ours. `is_tls`: `security.fallback` may allow another try in plaintext.
 
         `is_ours`: our socket could not be made or bound, so the source is at fault and the host was not asked.
         """
         self.stage, self.reply, self.is_local, self.is_tls, self.is_ours = stage, reply, is_local, is_tls, is_ours
+        self.said = said or []
         super().__init__(f"{stage}: {reply}")
 
 
@@ -107,7 +116,7 @@ class Transaction:
 class Session:
     """An open SMTP session, ready for transactions, one at a time. Made by `open_session`."""
 
-    __slots__ = ("_connection", "host", "opened_at", "reuse", "tls", "uses")
+    __slots__ = ("_connection", "host", "opened_at", "opening", "reuse", "tls", "uses")
 
     def __init__(self, connection: Connection, host: Host, *, tls: str | None, opened_at: float, reuse: Reuse) -> None:
         self._connection = connection
@@ -116,6 +125,13 @@ class Session:
         self.opened_at = opened_at  # Clock.monotonic
         self.reuse = reuse
         self.uses = 0  # transactions begun
+        self.opening = connection.said  # greeting, EHLO, TLS
+
+    @property
+    def exchange(self) -> Exchange:
+        """What was said to open the session and in its latest transaction."""
+        host = self.host
+        return Exchange(host.name, host.address, self.opening, self._connection.said, self.uses > 1)
 
     @property
     def extensions(self) -> Mapping[str, str]:
@@ -130,6 +146,7 @@ class Session:
         connection, client = self._connection, self._connection.client
         if client.is_reusable:
             self.uses += 1
+            connection.said = []
             connection.begin(envelope, data)
             await connection.settled()
         elif client.state in AT_REST:
@@ -226,7 +243,13 @@ async def open_session(
         await connection.start_tls(contexts.context(tls), name, within=timeouts.starttls)
         await connection.settled()
     if (ended := client.ended) is not None:
-        raise ConnectFailed(stage=STAGES[ended.state], reply=ended.reply, is_local=ended.is_local, is_tls=ended.is_tls)
+        raise ConnectFailed(
+            stage=STAGES[ended.state],
+            reply=ended.reply,
+            is_local=ended.is_local,
+            is_tls=ended.is_tls,
+            said=connection.said,
+        )
     version = connection.tls_version
     text = f"{version} {'verified' if tls is TlsPolicy.VERIFIED else 'unverified'}" if version else None
     return Session(connection, host, tls=text, opened_at=clock.monotonic(), reuse=reuse or Reuse())

@@ -4,7 +4,7 @@ Owns the state table and the outcome union; not when to retry (queue.schedule), 
 (outbound.interpret) or how rows are kept (storage). Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum, StrEnum
@@ -14,6 +14,7 @@ from tierii_mta.clock import Instant
 from tierii_mta.mail.dsn import Action
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.reply import Reply
+from tierii_mta.smtp.talk import Exchange
 
 StreamId = NewType("StreamId", int)
 LaneId = NewType("LaneId", int)
@@ -150,6 +151,7 @@ class Attempt:
     provider: str = "other"
     message_id: str | None = None
     body_hash: str | None = None
+    talk: Sequence[Exchange] = ()  # with the hosts that were reached
     is_untold: bool = False  # the sender asked to be told of success, and the peer will not tell
     elapsed: timedelta = timedelta(0)
 

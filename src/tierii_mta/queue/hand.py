@@ -256,7 +256,7 @@ class Hand:
                 self.faults.tell(what, fault)
                 if not settle.events:
                     return False
-                settle = replace(settle, events=(), suppression=None, last_reply=None, body_hash=None)
+                settle = replace(settle, events=(), suppression=None, last_reply=None, body_hash=None, transcript=None)
 
     def _new_id(self) -> str:
         """As `clock.sortable_id`, but asking the system for chance once in 512 events: each call costs microseconds."""

@@ -12,8 +12,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from tierii_mta.clock import Instant
-from tierii_mta.queue.delivery import LaneId, State
+from tierii_mta.queue.delivery import DeliveryId, LaneId, MessageRow, State
 from tierii_mta.queue.selection import Selection
+from tierii_mta.queue.views import History
+from tierii_mta.smtp.requests import Notify, Return
 
 
 class Verb(StrEnum):
@@ -88,6 +90,43 @@ class LaneView:
     why: str  # why it waits
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """What was said in one attempt."""
+
+    attempt: int
+    at: Instant
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFacts:
+    """The message of a submitted delivery, as it was accepted."""
+
+    row: MessageRow
+    reverse_path: str  # "" the null sender
+    size_bytes: int | None  # None: the body is gone
+    header: bytes  # up to the empty line; empty if the body is gone
+    ret: Return | None
+    envid: str | None
+    is_smtputf8: bool
+    label: str | None
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dossier:
+    """All there is of one delivery, for `queue show`."""
+
+    history: History
+    owner: str
+    notify: frozenset[Notify]  # empty: not said
+    orcpt: str | None
+    last_reply: str | None
+    message: MessageFacts | None  # None: campaign mail, rendered at the attempt
+    transcripts: Sequence[Transcript]
+
+
 class QueueOperator(Protocol):
     """The operator's side of the database."""
 
@@ -117,3 +156,9 @@ class QueueOperator(Protocol):
 
     def lanes(self, selection: Selection, now: Instant, *, state: State | None = None) -> AsyncIterator[LaneView]:
         """Yield lanes with open deliveries (in `state`, if given) of a selection by domain, campaign or user."""
+
+    async def find(self, selection: Selection, *, limit: int) -> Sequence[DeliveryId]:
+        """Return deliveries of a selection that names messages, lowest id first; final ones too."""
+
+    async def dossiers(self, deliveries: Sequence[DeliveryId]) -> Sequence[Dossier]:
+        """Return all there is of some deliveries, by id."""

@@ -37,6 +37,7 @@ from tierii_mta.queue.delivery import (
 )
 from tierii_mta.queue.schedule import Expired, RetrySchedule
 from tierii_mta.queue.store import Settle, SuspendLane
+from tierii_mta.smtp.talk import render
 
 
 class InDoubtAction(StrEnum):
@@ -240,6 +241,7 @@ class _Writer:
         was_blocked: bool = False,
         suppression: Suppression | None = None,
     ) -> Settle:
+        is_kept = to_state is not State.COMPLETED or is_in_doubt or self.delivery.campaign is None
         return Settle(
             delivery=self.delivery,
             epoch=self.settlement.epoch,
@@ -256,6 +258,7 @@ class _Writer:
             events=events,
             suppression=suppression,
             report=self._report(to_state, due, attempt),
+            transcript=render(attempt.talk) if is_kept else None,
         )
 
     def _report(self, to_state: State, due: Instant | None, attempt: Attempt) -> Report | None:

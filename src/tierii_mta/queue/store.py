@@ -136,6 +136,7 @@ class Settle:
     last_reply: str | None = None  # None: keep what is there
     events: Sequence[Event] = ()
     suppression: Suppression | None = None
+    transcript: str | None = None  # what was said in the attempt; kept where there is any
     report: Report | None = None  # of stored messages; once for each action
 
 

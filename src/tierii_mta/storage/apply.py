@@ -26,14 +26,14 @@ from tierii_mta.queue.store import (
     SuspendLane,
 )
 from tierii_mta.storage.accept import accept_all
-from tierii_mta.storage.bulk import Values, of_ids, update_rows
+from tierii_mta.storage.bulk import Values, insert_rows, of_ids, update_rows
 from tierii_mta.storage.codes import MARK_OF_EVENT, REASON, STATE, STATE_OF, Mark
 from tierii_mta.storage.crashes import count_crashes
 from tierii_mta.storage.inbox import receive_all
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.reports import fulfil
 from tierii_mta.storage.suppression import put_suppressions
-from tierii_mta.storage.tables import delivery, lane
+from tierii_mta.storage.tables import delivery, lane, transcript
 
 _PAGE = 1000
 
@@ -59,6 +59,7 @@ class _Group:
         self.settled: list[Values] = []
         self.marked: list[tuple[int, Mark]] = []
         self.crashed: list[int] = []
+        self.transcripts: list[Values] = []
 
     def load(self, ids: set[int]) -> None:
         ordered = sorted(ids)
@@ -89,6 +90,8 @@ class _Group:
         if one.is_crash:
             self.crashed.append(one.delivery.id)
         self.ledger.record(one.events, delivery=one.delivery.id)
+        if one.transcript:
+            self.transcripts.append((one.delivery.id, one.attempts, one.at, one.transcript))
         if one.report is not None:
             self.ledger.owe(one.delivery.id, one.report.action, one.report.at)
         return True
@@ -123,6 +126,8 @@ class _Group:
         for delivery_id, mark in self.marked:
             statement = update(delivery).where(delivery.c.id == delivery_id)
             self.connection.execute(statement.values(marks=delivery.c.marks.bitwise_or(int(mark))))
+        if self.transcripts:
+            insert_rows(self.connection, transcript, _TRANSCRIPT, self.transcripts, conflict=_SAID_AGAIN)
         if self.crashed:
             count_crashes(self.connection, self.crashed, certain=self.crashed)
 
@@ -227,6 +232,9 @@ def _settled_row(one: Settle) -> Values:
         one.at if one.to_state in FINAL else None,
     )
 
+
+_TRANSCRIPT = ("delivery", "attempt", "at", "lines")
+_SAID_AGAIN = "ON CONFLICT (delivery, attempt) DO UPDATE SET at = excluded.at, lines = excluded.lines"  # after `retry`
 
 _OF_OPERATIONS = (
     "SELECT delivery.id, delivery.owner, delivery.state, delivery.marks, delivery.priority, lane.stream "

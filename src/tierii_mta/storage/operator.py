@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from tierii_mta.clock import Clock, Instant
-from tierii_mta.queue.delivery import State
-from tierii_mta.queue.operator import LaneView, Moved, Order, Scope, StandingSuspension, Survey
+from tierii_mta.queue.delivery import DeliveryId, State
+from tierii_mta.queue.operator import Dossier, LaneView, Moved, Order, Scope, StandingSuspension, Survey
 from tierii_mta.queue.selection import Selection
 from tierii_mta.storage import selected, suspensions
 from tierii_mta.storage.connection import Connections
+from tierii_mta.storage.dossiers import dossiers
 from tierii_mta.storage.lane_views import LaneReader
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.orders import Page, move_page, wanted_by
@@ -75,6 +76,12 @@ class StoredOperator:
         return await self._connections.write(
             lambda connection: suspensions.end_suspensions(connection, now, self._ledger())
         )
+
+    async def find(self, selection: Selection, *, limit: int) -> Sequence[DeliveryId]:
+        return await self._connections.read(selected.found_ids, selection, limit)
+
+    async def dossiers(self, deliveries: Sequence[DeliveryId]) -> Sequence[Dossier]:
+        return await self._connections.read(dossiers, deliveries)
 
     async def lanes(self, selection: Selection, now: Instant, *, state: State | None = None) -> AsyncIterator[LaneView]:
         reader = await self._connections.read(LaneReader, selection, state, now)

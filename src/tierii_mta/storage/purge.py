@@ -14,7 +14,18 @@ from tierii_mta.clock import Instant, later
 from tierii_mta.queue.delivery import OPEN
 from tierii_mta.storage import inbox, reports
 from tierii_mta.storage.codes import CAMPAIGN_STATE, STATE, StreamState
-from tierii_mta.storage.tables import body_part, campaign, change, delivery, event, lane, message, stream, tally
+from tierii_mta.storage.tables import (
+    body_part,
+    campaign,
+    change,
+    delivery,
+    event,
+    lane,
+    message,
+    stream,
+    tally,
+    transcript,
+)
 
 _SKEW = timedelta(days=1)  # more than any two nodes' clocks are apart
 
@@ -52,6 +63,7 @@ def _deliveries(connection: Connection, before: Instant, limit: int) -> int:
     if not ids:
         return 0
     reports.forget(connection, ids)
+    connection.execute(delete(transcript).where(transcript.c.delivery.in_(ids)))
     gone = connection.execute(delete(delivery).where(delivery.c.id.in_(ids)).returning(delivery.c.message)).scalars()
     _drop_messages(connection, {one for one in gone if one is not None})
     return len(ids)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, TextClause, and_, func, or_, select
 
-from tierii_mta.queue.delivery import CLAIMABLE, State
+from tierii_mta.queue.delivery import CLAIMABLE, DeliveryId, State
 from tierii_mta.queue.selection import Ids, Selection
 from tierii_mta.storage.codes import STATE
 from tierii_mta.storage.lane_views import selected_streams
@@ -225,9 +225,9 @@ class _Named:
         return passed if passed < len(self.ids) else None
 
 
-def found_ids(connection: Connection, selection: Selection, states: Collection[State], limit: int) -> Sequence[int]:
-    """Return deliveries of a selection that names messages, lowest first."""
-    here: list[ColumnElement[bool]] = [*_criteria(selection), Wanted(frozenset(states)).condition()]
+def found_ids(connection: Connection, selection: Selection, limit: int) -> Sequence[DeliveryId]:
+    """Return deliveries of a selection that names messages, in any state, lowest id first."""
+    here = _criteria(selection)
     if selection.ids:
         here.append(delivery.c.id.in_(resolve(connection, selection.ids)))
     wanted = select(delivery.c.id).select_from(_ALL).where(*here).order_by(delivery.c.id).limit(limit)
