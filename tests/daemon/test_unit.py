@@ -62,3 +62,11 @@ def test_it_may_bind_low_ports_and_nothing_else_of_roots(unit: RawConfigParser) 
 def test_no_secret_passes_through_the_environment(unit: RawConfigParser) -> None:
     assert "Environment" not in unit["Service"]
     assert "EnvironmentFile" not in unit["Service"]
+
+
+@pytest.mark.parametrize(("name", "port"), [("smtp", 25), ("submission", 587), ("submissions", 465)])
+def test_a_socket_unit_hands_over_a_door_under_its_name(name: str, port: int) -> None:
+    text = (UNIT.parent / f"tierii-mta-{name}.socket").read_text()
+    assert f"FileDescriptorName={name}\n" in text
+    assert f"ListenStream=0.0.0.0:{port}\nListenStream=[::]:{port}\n" in text
+    assert "Service=tierii-mta.service\n" in text
