@@ -12,11 +12,11 @@ from sqlalchemy import Connection, select, tuple_
 from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import DeliveryId, Lane, LaneId, MessageRow, State, StreamId
 from tierii_mta.queue.store import Accept, Accepted, ChangeKind, LaneLoad
-from tierii_mta.storage.bulk import Values, insert_parts, insert_returning, insert_rows
+from tierii_mta.storage.bulk import Values, insert_parts, insert_returning, insert_rows, of_ids
 from tierii_mta.storage.codes import NOTIFY, RETURN, STATE
 from tierii_mta.storage.lanes import lane_ids, submission_streams
 from tierii_mta.storage.ledger import Ledger, compact_json
-from tierii_mta.storage.tables import acquaintance, body_part, delivery, idempotency, lane, message, usage
+from tierii_mta.storage.tables import acquaintance, body_part, delivery, idempotency, message, usage
 
 _DAY_MS = 86_400_000
 
@@ -132,14 +132,12 @@ def _lanes(
     found: dict[tuple[int, str], _Place] = {}
     for stream_id in sorted(wanted):
         ids = lane_ids(connection, stream_id, wanted[stream_id])
-        suspended = connection.execute(
-            select(lane.c.id, lane.c.suspended_until).where(
-                lane.c.id.in_(sorted(ids.values())), lane.c.suspended_until.is_not(None)
-            )
-        )
-        until = {row.id: row.suspended_until for row in suspended}
+        until = {row.id: row.suspended_until for row in of_ids(connection, _SUSPENDED, sorted(ids.values())).all()}
         found |= {(stream_id, domain): _Place(lane_id, until.get(lane_id)) for domain, lane_id in ids.items()}
     return found
+
+
+_SUSPENDED = "SELECT id, suspended_until FROM lane WHERE id IN {ids} AND suspended_until IS NOT NULL"
 
 
 def _insert_messages(connection: Connection, accepts: Sequence[Accept], streams: Mapping[str, int]) -> Sequence[int]:

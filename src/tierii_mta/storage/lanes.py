@@ -41,8 +41,8 @@ def submission_streams(connection: Connection, names: Collection[str]) -> Mappin
 
 
 def _streams(connection: Connection, names: Collection[str]) -> dict[str, int]:
-    columns = select(stream.c.name, stream.c.id).where(stream.c.name.in_(sorted(names)))
-    return {row.name: row.id for row in connection.execute(columns)}
+    keys = [(name,) for name in sorted(names)]
+    return {row.name: row.id for row in select_rows(connection, stream, ("name",), keys)}
 
 
 def lane_ids(connection: Connection, stream_id: int, domains: Collection[str]) -> Mapping[str, int]:
