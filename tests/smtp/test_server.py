@@ -1,5 +1,6 @@
 """The engine as a whole: what waits is taken one by one, and nothing but the client's own octets moves it."""
 
+import base64
 import sys
 from itertools import pairwise
 
@@ -164,6 +165,16 @@ def test_a_line_without_end_takes_no_room() -> None:
     server.receive(b"\r\n")
     assert server.next_event() is None
     assert server.take_output().startswith(b"500 5.5.2")
+
+
+@pytest.mark.parametrize(("quads", "reply"), [(3071, b"334 UGFz"), (3072, b"500 5.5.2")])
+def test_an_answer_to_auth_fits_12288_octets_with_its_line_end(quads: int, reply: bytes) -> None:
+    server = greeted()
+    for line in (b"EHLO client.example", b"AUTH LOGIN", base64.b64encode(b"abc" * quads)):
+        server.take_output()
+        server.receive(line + b"\r\n")
+        server.next_event()
+    assert server.take_output().startswith(reply)
 
 
 def test_an_idle_session_costs_less_than_two_kilobytes() -> None:
