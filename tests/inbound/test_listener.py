@@ -578,6 +578,16 @@ async def test_a_stop_ends_idle_sessions_and_lets_transactions_finish(tmp_path: 
     assert desk.messages == [MESSAGE, MESSAGE]
 
 
+async def test_a_stop_does_not_wait_for_handshakes(tmp_path: Path) -> None:
+    async with open_porch(tmp_path, tls=certificate()) as porch:
+        client = await porch.client(Door.SUBMISSIONS, has_tls=False)
+        await porch.until(lambda: porch.listener.open_sessions == 1)
+        async with asyncio.timeout(20):
+            await porch.listener.drain(3600)
+        assert await client.rest() == b""
+    assert porch.desk.closed == 1
+
+
 async def test_what_is_not_finished_within_the_drain_is_dropped(tmp_path: Path) -> None:
     async with open_porch(tmp_path) as porch:
         client = await porch.ready()

@@ -60,6 +60,8 @@ class Listener:
         """Let nobody in any more, end idle sessions with 421, and wait for what is under way; then drop the rest."""
         self._house.is_closing = True
         self._close_doors()
+        for task in tuple(self._arriving):
+            task.cancel()
         for connection in tuple(self._connections):
             connection.retire()
         ends = self._house.clock.monotonic() + seconds
@@ -104,7 +106,7 @@ class Listener:
         self._house.observer.opened(entrance.door)
         task = asyncio.get_running_loop().create_task(self._connect(client, connection, entrance))
         self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        task.add_done_callback(lambda done: self._arrived(done, client, connection))
 
     async def _connect(self, client: socket.socket, connection: Connection, entrance: Entrance) -> None:
         """Hand the socket to the loop; where TLS comes first, the handshake is done behind this."""
@@ -124,6 +126,12 @@ class Listener:
             self._house.observer.refused(entrance.door, "tls")
             client.close()
             connection.lost(f"TLS: {failure}")
+
+    def _arrived(self, task: asyncio.Task[None], client: socket.socket, connection: Connection) -> None:
+        self._arriving.discard(task)
+        if task.cancelled():  # maybe before its first step
+            client.close()
+            connection.lost("the service closes")
 
     def _gone(self, connection: Connection) -> None:
         self._connections.discard(connection)
