@@ -21,7 +21,7 @@ import argparse
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ class Result:
     contest: str
     system: str
     rate: float
-    cpu_ms: float  # a message
+    cpu_ms: Mapping[str, float]  # a message, by part
     peak_mb: float
     flushes: int | None
 
@@ -145,16 +145,16 @@ def _time(
     contest: Contest, testbed: Testbed, system: FrontDoor | Postfix, feed: Callable[[int], float], messages: int
 ) -> Result:
     with MemoryWatch(system.trees) as memory:
-        used, flushed = sum(system.cpu_s().values()), machine.flushes(testbed.folder)
+        used, flushed = system.cpu_s(), machine.flushes(testbed.folder)
         seconds = feed(messages)
-        spent, flushed_now = sum(system.cpu_s().values()), machine.flushes(testbed.folder)
+        spent, flushed_now = system.cpu_s(), machine.flushes(testbed.folder)
     rate = messages / seconds
     report.note(f"{contest.name}: {system.name}: {messages} messages, {rate:,.0f} msg/s")
     return Result(
         contest=contest.name,
         system=system.name,
         rate=rate,
-        cpu_ms=1000 * (spent - used) / messages,
+        cpu_ms={part: 1000 * (spent[part] - used[part]) / messages for part in spent},
         peak_mb=memory.peak_mb,
         flushes=None if flushed is None or flushed_now is None else flushed_now - flushed,
     )
@@ -180,9 +180,10 @@ def _row(result: Result) -> report.Row:
         "way in": result.contest,
         "system": result.system,
         "msg/s": round(result.rate),
-        "CPU s/1000": round(result.cpu_ms, 2),
+        "CPU s/1000": round(sum(result.cpu_ms.values()), 2),
         "PSS MB": round(result.peak_mb),
         "flushes": result.flushes,
+        "CPU ms a message": {part: round(value, 3) for part, value in result.cpu_ms.items() if part != "enqueue"},
     }
 
 
