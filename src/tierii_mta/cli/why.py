@@ -27,6 +27,8 @@ async def why(call: Invocation, subject: str) -> None:
         raise NotFound("nothing is known of it", where=subject, remedy="purged rows are gone; see retention.deliveries")
     for history in histories:
         call.output.record(history_json(history), "\n".join(history_lines(call, history)))
+    if histories and not call.is_json:
+        call.output.note(f"note: `tierii-mta queue show {histories[0].id}` also tells what was said in the attempts")
     for entry in suppressions:
         call.output.record({"suppression": suppression_json(entry)}, f"suppressed: {_suppression_line(entry)}")
     call.output.summary(
