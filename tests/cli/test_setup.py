@@ -28,6 +28,9 @@ def test_init_makes_settings_that_hold_a_private_folder_and_keys(cli: CommandLin
     shown = cli("config", "show", config=file).out
     assert "hostname: mta.example.com\n" in shown
     assert f"data_dir: {home}\n" in shown
+    assert "smtp.inbound.listen: []\n" in shown
+    assert 'smtp.submission.listen: ["127.0.0.1:2587"]\n' in shown
+    assert "smtp.submission.plaintext_auth: loopback\n" in shown
     assert len(cli("dkim", "show", config=file).out.splitlines()) == 2
 
 
