@@ -5,7 +5,7 @@ Owns the rows of `crash`; the rule is queue.crashes.
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, delete, exists, func, literal_column, or_, select, update
+from sqlalchemy import BigInteger, Connection, delete, exists, func, literal_column, or_, select, update
 
 from tierii_mta.clock import Instant
 from tierii_mta.queue.crashes import SUSPECTED, Crashes
@@ -71,7 +71,7 @@ def _next_suspect(connection: Connection, now: Instant) -> AnyRow | None:
             IS_CLAIMABLE,
             stream.c.state == int(StreamState.OPEN),
             or_(lane.c.suspended_until.is_(None), lane.c.suspended_until <= now),
-            func.coalesce(literal_column(SHUT_UNTIL_SQL), 0) <= now,
+            func.coalesce(literal_column(SHUT_UNTIL_SQL, BigInteger), 0) <= now,
         )
         .order_by(crash.c.certain, crash.c.crashes, crash.c.delivery)
         .limit(1)
