@@ -100,6 +100,7 @@ async def open_intake(
 ) -> AsyncIterator[IntakeWorld]:
     """Set up hosts, settings, a user and clients who wait for a daemon to come up. Ends all it started."""
     async with open_world(folder, seed=seed, roles=roles, faults=tuple(faults)) as world:
+        world.stage.settings["outbound"]["in_doubt"] = {"wait": "1s"}  # what was on the wire is resent within the run
         door = await furnish(world.stage)
         offers = Offers()
         clients = Clients(offers, door, world.chance, _DOMAINS)
