@@ -36,6 +36,7 @@ class Letters:
         self.failure: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.data = MESSAGE
+        self.is_shared = False
         self.prepared = 0
 
     async def prepare(self, delivery: Delivery) -> Prepared:
@@ -53,6 +54,7 @@ class Letters:
             body_hash="00" * 32,
             is_8bit=False,
             needs_smtputf8=recipient.needs_smtputf8,
+            is_shared=self.is_shared,
         )
 
 
@@ -110,7 +112,7 @@ class Rig:
             attempts=values.pop("attempts", 0),
             accepted_at=self.clock.now(),
             expires_at=later(self.clock.now(), timedelta(days=5)),
-            campaign="c",
+            campaign=values.pop("campaign", "c"),
             **values,
         )
 

@@ -4,7 +4,8 @@ Owns the order of an attempt's steps, which address is tried next, its one deadl
 mail goes (outbound.route), when (outbound.gate), how a session speaks (outbound.session) nor what a reply means
 (outbound.interpret).  RFC 5321 §4.5.4.1, §5.1; RFC 1047.
 
-1. `run`: the content is prepared, so that no connection waits for it.
+1. `run`: a stored message that goes to the same place already is joined (outbound.party); else the content is
+   prepared, so that no connection waits for it.
 2. `_admitted`: wait at the gate for a permit; a long wait is no attempt (`Returned`).  Where all connections are busy,
    the next ones in turn activate while they wait.
 3. `_take_idle` finds a session or `_reach` opens one: at most 5 addresses, TLS as the policy says, plaintext after a
@@ -18,19 +19,22 @@ mail goes (outbound.route), when (outbound.gate), how a session speaks (outbound
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, TypeVar
 
 from tierii_mta.clock import Instant, later
 from tierii_mta.errors import Unavailable
+from tierii_mta.mail.address import Address
 from tierii_mta.mail.envelope import Envelope
 from tierii_mta.mail.reply import Reply
 from tierii_mta.outbound.content import Prepared, RenderFailed, WorkerKilled
+from tierii_mta.outbound.encounter import Met, met_in, told
 from tierii_mta.outbound.errand import Equipment, Errand
-from tierii_mta.outbound.interpret import ACCEPTED, classify, decide, tries_next_host
+from tierii_mta.outbound.interpret import ACCEPTED, decide, tries_next_host
+from tierii_mta.outbound.party import Party, Ride
 from tierii_mta.outbound.path import Feedback, Permit, Wait
 from tierii_mta.outbound.reply_class import ReplyClass
 from tierii_mta.outbound.route import Target
@@ -45,20 +49,6 @@ _OUT_OF_STEP = range(500, 505)  # after these the peer and we no longer mean the
 _AGAIN = timedelta(seconds=5)  # when a wait without an end is over
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Met:
-    """What the attempt met last, on its way to an `Attempt`."""
-
-    stage: Stage
-    reply: Reply
-    is_local: bool
-    host: str | None = None
-    address: str | None = None
-    tls: str | None = None
-    is_ours: bool = False  # our own socket failed
-    tells: bool = False  # the host offers DSN
 
 
 class _Over(Exception):
@@ -85,8 +75,9 @@ class DeliveryAttempt:
         self._is_active = False
         self._is_sending = False
         self._sessions = 0  # that carried the message, up to an answer
-        self._met: list[_Met] = []  # refusals, oldest first
+        self._met: list[Met] = []  # refusals, oldest first
         self._talk: list[Exchange] = []
+        self._party: Party | None = None  # that we drive
         self.feedback = Feedback.NONE
         self.is_source_broken = False  # no socket could be made or bound: the source needs its operator
 
@@ -94,17 +85,48 @@ class DeliveryAttempt:
         """Return what the attempt ended in. Lets `Unavailable` of `activate` through."""
         deadline = asyncio.get_running_loop().time() + self._equipment.deadline.total_seconds()
         try:
+            return await self._ride() or await self._drive(deadline)
+        except _Over as over:
+            return over.outcome
+        except BaseException as fault:
+            if self._party is not None and self._is_sending:
+                self._party.disband(fault)
+            raise
+        finally:
+            if self._party is not None:
+                self._party.disband()
+
+    async def _ride(self) -> Outcome | None:
+        """Ride along with another delivery of the message; None: drive, and take others along."""
+        delivery, parties = self._errand.delivery, self._equipment.parties
+        if delivery.message is None or not delivery.recipient.isascii():
+            return None
+        key = (delivery.message, delivery.lane.id, self._errand.source.name)
+        while (party := parties.find(key)) is not None:
+            recipient = Address.parse(delivery.recipient)
+            guest = party.join(recipient, self._errand.activate)
+            ride = await guest.ride()
+            self._is_active = guest.is_active
+            if ride is not None:
+                self._prepared = replace(ride.prepared, recipient=recipient)
+                self._talk.append(ride.exchange)
+                self._sessions += 1
+                return self._after(ride.met)
+            if self._is_active:
+                return None
+        self._party = parties.begin(key)
+        return None
+
+    async def _drive(self, deadline: float) -> Outcome:
+        if self._prepared is None:
             self._prepared = await self._within(deadline, self._prepare())
-            permit = await self._admitted()
-        except _Over as over:
-            return over.outcome
+        if self._party is not None and not self._prepared.is_shared:
+            self._party.disband()
+        permit = await self._admitted()
         try:
-            while True:
-                outcome = await self._round(deadline)
-                if outcome is not None:
-                    return outcome
-        except _Over as over:
-            return over.outcome
+            while (outcome := await self._round(deadline)) is None:
+                pass
+            return outcome
         finally:
             if self._session is not None:  # unused, or broken off
                 self._give_back(self._session)
@@ -153,6 +175,8 @@ class DeliveryAttempt:
         if session is None:
             return self._given_up()
         await self._activate()
+        if self._party is not None:
+            await self._party.board()
         return await self._within(deadline, self._send(session))
 
     async def _within(self, deadline: float, step: Coroutine[Any, Any, Result]) -> Result:
@@ -219,7 +243,7 @@ class DeliveryAttempt:
                 if session := await self._connect(target, weaker):
                     equipment.broken_tls.note(target.address)
                 return session
-            met = _Met(failed.stage, failed.reply, failed.is_local, target.host, target.address, is_ours=failed.is_ours)
+            met = Met(failed.stage, failed.reply, failed.is_local, target.host, target.address, is_ours=failed.is_ours)
             self._met.append(met)
             return None
 
@@ -229,9 +253,10 @@ class DeliveryAttempt:
         """Send the message; None: try another host, or another session."""
         prepared = self._prepared
         assert prepared is not None
+        guests = self._party.recipients if self._party is not None else ()
         envelope = Envelope(
             reverse_path=prepared.reverse_path,
-            recipients=(prepared.recipient,),
+            recipients=(prepared.recipient, *guests),
             size_bytes=len(prepared.data),
             is_8bit=prepared.is_8bit,
             needs_smtputf8=prepared.needs_smtputf8,
@@ -243,19 +268,19 @@ class DeliveryAttempt:
         ended = await session.transact(envelope, prepared.data)
         self._is_sending = False
         self._talk.append(session.exchange)
-        stage, reply = ended.decided(prepared.recipient)
-        is_local = ended.is_local and reply is ended.reply
-        if stage is Stage.DOT and is_local and not ended.dot_written:
-            stage = Stage.BODY  # it never left us
-        self._give_back(session, reply)
-        if ended.is_stale:
-            return None
-        self._sessions += 1
-        met = _Met(stage, reply, is_local, session.host.name, session.host.address, session.tls)
-        met.tells = "DSN" in session.extensions
-        return self._after(met)
+        met = met_in(session, ended, prepared.recipient)
+        if not ended.is_stale:
+            self._sessions += 1
+            self._tell_guests(lambda recipient: met_in(session, ended, recipient))
+        self._give_back(session, met.reply)
+        return None if ended.is_stale else self._after(met)
 
-    def _after(self, met: _Met) -> Outcome | None:
+    def _tell_guests(self, met: Callable[[Address], Met]) -> None:
+        if self._party is not None and (prepared := self._prepared) is not None:
+            exchange = self._talk[-1]
+            self._party.arrive(lambda recipient: Ride(prepared=prepared, met=met(recipient), exchange=exchange))
+
+    def _after(self, met: Met) -> Outcome | None:
         self._met.append(met)
         attempt = self._attempt(met)
         if attempt.reply_class == ACCEPTED:
@@ -283,7 +308,7 @@ class DeliveryAttempt:
         """No host is left: what a peer said tells more than what we say."""
         if not self._met:
             text = f"{self._errand.source.name} has no address that reaches a host of {self._errand.route.domain}"
-            return decide(self._attempt(_Met(Stage.CONNECT, Reply.of(451, text, "4.4.1"), is_local=True)))
+            return decide(self._attempt(Met(Stage.CONNECT, Reply.of(451, text, "4.4.1"), is_local=True)))
         if self.is_source_broken:
             return Returned(why=f"source {self._errand.source.name}: {self._met[-1].reply.text}", due=self._due(None))
         spoken = [met for met in self._met if not met.is_local]
@@ -294,13 +319,14 @@ class DeliveryAttempt:
         if self._prepared is None:
             return Returned(why="the content took too long", due=self._due(None))
         session, self._session = self._session, None
-        met = _Met(Stage.CONNECT, Reply.of(451, "the attempt took too long", "4.4.2"), is_local=True)
+        met = Met(Stage.CONNECT, Reply.of(451, "the attempt took too long", "4.4.2"), is_local=True)
         if session is None:
             self.feedback = Feedback.UNREACHED
         else:
             met.stage = Stage.DOT if self._is_sending and session.dot_written else Stage.BODY
             met.host, met.address, met.tls = session.host.name, session.host.address, session.tls
             self._talk.append(session.exchange)
+            self._tell_guests(lambda _: met)
             session.abort()
         return decide(self._attempt(met))
 
@@ -308,7 +334,7 @@ class DeliveryAttempt:
         if isinstance(failure, Unavailable):
             return Returned(why=str(failure), due=self._due(None))
         stage = Stage.WORKER if isinstance(failure, WorkerKilled) else Stage.RENDER
-        met = _Met(stage, Reply.of(554, str(failure), "5.6.0"), is_local=True)
+        met = Met(stage, Reply.of(554, str(failure), "5.6.0"), is_local=True)
         return Failed(attempt=self._attempt(met), reason=FailureReason.RENDER)
 
     def _returned(self, wait: Wait) -> Returned:
@@ -317,23 +343,8 @@ class DeliveryAttempt:
     def _due(self, seconds: float | None) -> Instant:
         return later(self._equipment.clock.now(), _AGAIN if seconds is None else timedelta(seconds=seconds))
 
-    def _attempt(self, met: _Met) -> Attempt:
-        is_success = met.stage is Stage.DOT and not met.is_local and 200 <= met.reply.code < 300
-        prepared, errand = self._prepared, self._errand
-        wants_success = prepared is not None and prepared.request is not None and "SUCCESS" in prepared.request.notify
-        return Attempt(
-            stage=met.stage,
-            reply=met.reply,
-            reply_class=ACCEPTED if is_success else classify(met.reply, met.stage, is_local=met.is_local),
-            is_local=met.is_local,
-            mx=met.host,
-            address=met.address,
-            source=errand.source.name,
-            tls=met.tls,
-            provider=errand.route.provider,
-            message_id=prepared.message_id if prepared else None,
-            body_hash=prepared.body_hash if prepared else None,
-            talk=self._talk,
-            is_untold=is_success and wants_success and not met.tells,
-            elapsed=timedelta(seconds=self._equipment.clock.monotonic() - errand.started),
-        )
+    def _attempt(self, met: Met) -> Attempt:
+        errand = self._errand
+        elapsed = timedelta(seconds=self._equipment.clock.monotonic() - errand.started)
+        attempt = told(met, self._prepared, talk=self._talk, elapsed=elapsed)
+        return replace(attempt, source=errand.source.name, provider=errand.route.provider)

@@ -27,6 +27,7 @@ class Prepared:
     ret: str | None = None  # what the sender asked for, as in `mail.envelope`
     envid: str | None = None
     request: DsnRequest | None = None
+    is_shared: bool = False  # all recipients of the message get these octets and nothing was asked for one of them
 
 
 class RenderFailed(Exception):

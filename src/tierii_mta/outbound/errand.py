@@ -10,6 +10,7 @@ from datetime import timedelta
 from tierii_mta.clock import Clock
 from tierii_mta.outbound.content import ContentSource
 from tierii_mta.outbound.gate import Gate
+from tierii_mta.outbound.party import Parties
 from tierii_mta.outbound.path import Path
 from tierii_mta.outbound.pool import Pool
 from tierii_mta.outbound.route import Route
@@ -29,6 +30,7 @@ class Equipment:
     content: ContentSource
     contexts: TlsContexts
     broken_tls: BrokenTls
+    parties: Parties
     port: int = 25
     timeouts: Timeouts = field(default_factory=Timeouts)
     hasty: timedelta = timedelta(seconds=10)  # to connect, while other addresses remain

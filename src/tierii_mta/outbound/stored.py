@@ -77,6 +77,7 @@ class StoredContent:
             ret=stored.ret,
             envid=stored.envid,
             request=_request(stored, recipient),
+            is_shared=not (stored.return_path or stored.ret or stored.envid or stored.has_wishes),
         )
 
     def _reverse_path(self, delivery: Delivery, recipient: Address, stored: StoredMessage) -> Address | None:

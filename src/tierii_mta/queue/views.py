@@ -66,6 +66,7 @@ class StoredMessage:
     envid: str | None = None  # in xtext
     notify: frozenset[Notify] = frozenset()  # empty: not said
     orcpt: str | None = None
+    has_wishes: bool = False  # NOTIFY or ORCPT was said of this recipient or of another one
     is_smtputf8: bool = False  # its sender said so
     return_path: str | None = None  # domain of the signed return path it travels with
 

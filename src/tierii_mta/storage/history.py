@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, exists, func, or_, select
 
 from tierii_mta.clock import Instant
 from tierii_mta.events import Event, EventType
@@ -96,15 +96,20 @@ def stored_message(connection: Connection, delivery_id: DeliveryId) -> StoredMes
         envid=asked.envid,
         notify=frozenset(one for one, bit in NOTIFY.items() if asked.notify & bit),
         orcpt=asked.orcpt,
+        has_wishes=bool(asked.has_wishes),
         is_smtputf8=bool(asked.is_smtputf8),
         return_path=asked.return_path,
     )
 
 
+_other = delivery.alias("other")
 _STORED = (
     select(
         *(body_part.c.content, message.c.ret, message.c.envid, message.c.is_smtputf8, message.c.return_path),
         *(delivery.c.notify, delivery.c.orcpt),
+        exists()
+        .where(_other.c.message == message.c.id, or_(_other.c.notify != 0, _other.c.orcpt.is_not(None)))
+        .label("has_wishes"),
     )
     .select_from(delivery)
     .join(message, message.c.id == delivery.c.message)

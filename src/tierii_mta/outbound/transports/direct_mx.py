@@ -19,6 +19,7 @@ from tierii_mta.outbound.errand import Equipment, Errand
 from tierii_mta.outbound.explanation import Line, path_lines, route_line
 from tierii_mta.outbound.gate import Gate
 from tierii_mta.outbound.interpret import decide
+from tierii_mta.outbound.party import Parties
 from tierii_mta.outbound.path import Path
 from tierii_mta.outbound.pool import Pool
 from tierii_mta.outbound.route import Route, RouteFailed, RoutePolicy
@@ -74,6 +75,7 @@ class DirectMx:
         self._pool = Pool(clock)
         self._routes = RouteBook(resolver, clock, _route_policy(settings, shaping))
         self._content, self._contexts, self._broken_tls = content, contexts, BrokenTls(clock)
+        self._parties = Parties()
         self._equipment = self._new_equipment()
         self._unrouted: Counter[str] = Counter()  # deliveries in hand by domain, before its site is known
         self._paused: dict[str, float] = {}  # source → until
@@ -204,6 +206,7 @@ class DirectMx:
             content=self._content,
             contexts=self._contexts,
             broken_tls=self._broken_tls,
+            parties=self._parties,
             port=self._settings.port,
             timeouts=self._settings.timeouts,
             deadline=self._settings.deadline,
