@@ -4,8 +4,12 @@
 """
 
 import os
+import signal
 
 from hypothesis import settings
+
+# A shell in the background ignores SIGINT for all it starts; the programs under test are to hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("gate", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True)

@@ -6,6 +6,7 @@ Every MX has a loopback address of its own and all share one port, because the d
 import asyncio
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -28,11 +29,15 @@ PROGRAM = (sys.executable, "-m", "tierii_mta.cli.main")
 SENDER_DOMAIN = "news.example"
 
 
+EPHEMERAL = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+
 def free_port(*addresses: str) -> int:
-    """Return a port that is free on all these addresses."""
+    """Return a port that is free on all these addresses, and that the kernel gives to no client: while a daemon that was
+    killed is started again, an outgoing connection could get its port otherwise.
+    """
     for _ in range(50):
-        with socket.create_server((addresses[0], 0)) as first:
-            port: int = first.getsockname()[1]
+        port = random.randrange(10_240, EPHEMERAL)
         if all(_is_free(address, port) for address in addresses):
             return port
     raise RuntimeError("no port is free on all of " + ", ".join(addresses))
