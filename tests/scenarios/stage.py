@@ -33,8 +33,9 @@ EPHEMERAL = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split
 
 
 def free_port(*addresses: str) -> int:
-    """Return a port that is free on all these addresses, and that the kernel gives to no client: while a daemon that was
-    killed is started again, an outgoing connection could get its port otherwise.
+    """Return a port that is free on all these addresses, and that the kernel gives to no client.
+
+    While a daemon that was killed is started again, an outgoing connection could get its port otherwise.
     """
     for _ in range(50):
         port = random.randrange(10_240, EPHEMERAL)
