@@ -291,7 +291,9 @@ async def test_an_attempt_reads_the_message_with_what_was_asked(store: Installat
         envid="e1",
         notify=frozenset({Notify.SUCCESS, Notify.DELAY}),
         orcpt="rfc822;x@y.example",
+        has_wishes=True,
     )
+    assert two.has_wishes, "one of its neighbours has"
     assert (two.notify, two.orcpt, two.parts) == (frozenset(), None, one.parts)
     plain = await store.accept("c@one.example")
     assert await store.queue.stored_message(plain.deliveries[0]) == StoredMessage(parts=one.parts)

@@ -125,7 +125,7 @@ class _Exchange(asyncio.Protocol):
         self._mx = mx
         self._buffer = bytearray()
         self._in_data = self._is_busy = self._was_halfway = False
-        self._recipient = ""
+        self._recipients: list[str] = []  # of the transaction under way
 
     def abort(self) -> None:
         self._transport.abort()
@@ -166,7 +166,8 @@ class _Exchange(asyncio.Protocol):
         message = bytes(self._buffer[: end + 2])
         del self._buffer[: end + 5]
         self._in_data = self._was_halfway = False
-        self._mx.took(self._recipient, message)
+        for recipient in self._recipients:
+            self._mx.took(recipient, message)
         self._mx.at(Moment.DOT)
         self._is_busy = True
         asyncio.get_running_loop().call_later(self._mx.latency_s, self._accept)
@@ -176,7 +177,8 @@ class _Exchange(asyncio.Protocol):
         self._is_busy = False
         if not self._transport.is_closing():
             self._transport.write(b"250 2.0.0 kept\r\n")
-            self._mx.ledger.enter_acknowledged(self._recipient)
+            for recipient in self._recipients:
+                self._mx.ledger.enter_acknowledged(recipient)
             self._mx.at(Moment.REPLIED)
             self._go_on()
 
@@ -186,15 +188,15 @@ class _Exchange(asyncio.Protocol):
         if verb == b"EHLO":
             reply = b"250-mx.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 25000000\r\n"
         elif verb == b"MAIL":
-            self._recipient = ""
+            self._recipients = []
             self._mx.at(Moment.MAIL)
         elif verb == b"RCPT":
             address = line[line.index(b"<") + 1 : line.index(b">")].decode()
             reply = self._mx.judge(address)
-            self._recipient = address if reply.startswith(b"250") else ""
+            self._recipients += [address] if reply.startswith(b"250") else []
         elif verb == b"DATA":
-            self._in_data = bool(self._recipient)
-            reply = b"354 go\r\n" if self._recipient else b"503 5.5.1 no recipient\r\n"
+            self._in_data = bool(self._recipients)
+            reply = b"354 go\r\n" if self._recipients else b"503 5.5.1 no recipient\r\n"
         elif verb == b"QUIT":
             self._transport.write(b"221 bye\r\n")
             self._transport.close()

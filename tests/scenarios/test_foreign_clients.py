@@ -36,7 +36,7 @@ async def arrived(sink: Sink, stage: Stage, count: int) -> dict[str, bytes]:
     for _ in range(300):
         if len(sink.received) >= count:
             assert all(stage.verifies(one.data) for one in sink.received)
-            return {one.recipients[0]: one.data for one in sink.received}
+            return {recipient: one.data for one in sink.received for recipient in one.recipients}
         await asyncio.sleep(0.1)
     raise AssertionError(f"{len(sink.received)} of {count} arrived\n{stage.daemon_log()}")
 
@@ -92,8 +92,8 @@ async def test_python_clients_submit_over_both_ports_and_read_why_they_are_refus
             for name in ("starttls", "tls")
             for one in ("smtplib", "smtplib-b", "aiosmtplib")
         }
-        messages = await arrived(sink, stage, 10)
-        assert len(sink.received) == 10, "smtplib two messages to two people, aiosmtplib one, each twice"
+        messages = await arrived(sink, stage, 6)
+        assert len(sink.received) == 6, "smtplib two messages, each to two people at once, aiosmtplib one; twice"
         assert messages.keys() == people
         assert not any(b"bcc:" in message.lower() for message in messages.values())
         assert all(message.endswith(b"\r\n\r\n.dots\r\n..\r\n") for message in messages.values())
