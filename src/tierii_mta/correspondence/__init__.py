@@ -1,0 +1,9 @@
+"""What came back means: received mail read, matched with what we sent, acted upon, and put where it belongs.
+
+In reading order:
+    reading    what a message turned out to be, as values
+    read       one message from octets to a reading                                          (pure)
+    …          classify, bounce, complaint, quote, thread: each decides one thing            (pure)
+    processor  the inbox, message by message: read, match, act and settle in one commit
+    mailbox    where accepted mail is put; it waits and is tried again while that fails
+"""
