@@ -21,6 +21,7 @@ class InboxState(StrEnum):
 
     NEW = "new"  # accepted; nobody has looked at it
     QUARANTINED = "quarantined"  # accepted, and kept apart by the checks' verdict
+    PROCESSED = "processed"  # read, acted upon, and on its way to its mailboxes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,7 +125,7 @@ CHANGE: Mapping[ChangeKind, int] = {
 }
 CHANGE_OF: Mapping[int, ChangeKind] = {code: kind for kind, code in CHANGE.items()}
 
-INBOX_STATE: Mapping[InboxState, int] = {InboxState.NEW: 0, InboxState.QUARANTINED: 1}
+INBOX_STATE: Mapping[InboxState, int] = {InboxState.NEW: 0, InboxState.QUARANTINED: 1, InboxState.PROCESSED: 2}
 INBOX_STATE_OF: Mapping[int, InboxState] = {code: state for state, code in INBOX_STATE.items()}
 
 EVENT: Mapping[EventType, int] = {

@@ -19,7 +19,8 @@ from tierii_mta.storage.bulk import Values, insert_parts, insert_returning, inse
 from tierii_mta.storage.codes import INBOX_STATE, INBOX_STATE_OF
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.ledger import Ledger, compact_json
-from tierii_mta.storage.tables import AnyRow, inbox, inbox_part, inbox_recipient
+from tierii_mta.storage.received_tables import inbox, inbox_part, inbox_recipient
+from tierii_mta.storage.tables import AnyRow
 
 _PAGE = 200
 _PURGED_BYTES = 64_000_000  # of a commit, at most; a single message may be larger

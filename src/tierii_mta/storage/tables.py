@@ -2,7 +2,7 @@
 
 Owns names and types of columns; how they come to exist, with their indexes, is `migrations` (a test compares the two).
 Times are `Instant`s (milliseconds), states and kinds the numbers of `codes`, JSON is text.  docs/reference/database.md
-says what each table is for.
+says what each table is for.  Received mail and what belongs to it is `received_tables`.
 """
 
 from typing import Any, TypeAlias
@@ -279,38 +279,4 @@ suspension = Table(
     Column("until", BigInteger),  # None: until the operator says so
     Column("reason", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-)
-
-inbox = Table(
-    "inbox",
-    metadata,
-    Column("id", BigInteger, primary_key=True),
-    Column("received_at", BigInteger, nullable=False),
-    Column("remote", Text, nullable=False),
-    Column("helo", Text, nullable=False),
-    Column("tls", Text),
-    Column("reverse_path", Text, nullable=False),
-    Column("message_id", Text),
-    Column("size", BigInteger, nullable=False),
-    Column("state", SmallInteger, nullable=False),
-    Column("verdict", Text, nullable=False),  # JSON
-    Column("session", Text, nullable=False),  # JSON: the facts of the session
-)
-
-inbox_recipient = Table(
-    "inbox_recipient",
-    metadata,
-    Column("message", BigInteger, primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("address", Text, nullable=False),
-    Column("mailbox", Text),  # `domain/local part` of the settings, None: a token's
-    Column("token", Text),  # the kind of signed address it was sent to
-)
-
-inbox_part = Table(
-    "inbox_part",
-    metadata,
-    Column("message", BigInteger, primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("content", LargeBinary, nullable=False),
 )
