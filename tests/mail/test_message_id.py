@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.clock import ManualClock
-from tierii_mta.mail.message_id import message_id, open_message_id, random_message_id
+from tierii_mta.mail.message_id import message_id, message_ids_in, open_message_id, random_message_id
 from tierii_mta.mail.tokens import TokenCodec
 
 CODEC = TokenCodec(b"a secret of the installation")
@@ -34,3 +34,26 @@ def test_random_ids_differ_within_a_millisecond() -> None:
 def test_a_domain_that_would_break_the_field_is_refused(domain: str) -> None:
     with pytest.raises(ValueError, match="cannot stand in a Message-ID"):
         message_id(CODEC, 1, domain)
+
+
+@pytest.mark.parametrize(
+    ("field", "ids"),
+    [
+        ("<a@example.com>", ("<a@example.com>",)),
+        ("<a@example.com>\r\n <b@example.com>\t<a@example.com>", ("<a@example.com>", "<b@example.com>")),
+        ("<a@example.com><b@example.com>", ("<a@example.com>", "<b@example.com>")),
+        ("Your message of Mon, 1 Jan <a@example.com>", ("<a@example.com>",)),
+        ("<a-very-long-id\r\n @example.com>", ("<a-very-long-id@example.com>",)),
+        ("a@example.com, b@example.com", ("<a@example.com>", "<b@example.com>")),
+        ("<no-at-sign>", ("<no-at-sign>",)),
+        ("<> < > nothing", ()),
+        ("", ()),
+    ],
+)
+def test_the_ids_of_a_reference_are_found_as_clients_write_them(field: str, ids: tuple[str, ...]) -> None:
+    assert message_ids_in(field) == ids
+
+
+@given(st.text() | st.text(alphabet="<>@ a\r\n,", max_size=200))
+def test_any_reference_field_can_be_read(field: str) -> None:
+    assert all(each.startswith("<") and each.endswith(">") for each in message_ids_in(field))

@@ -118,6 +118,9 @@ class References:
     subject: str = ""
     base_subject: str = ""  # RFC 5256 §2.1
     participants: Sequence[str] = ()  # addresses of From, Reply-To, To and Cc, From first
+    recipients: Sequence[
+        str
+    ] = ()  # of To, Cc, Delivered-To, X-Original-To, X-Forwarded-To, Envelope-To: one may be signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,10 @@ from tierii_mta.clock import Clock
 from tierii_mta.mail.tokens import Purpose, TokenCodec
 
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?")
+_BRACKETED = re.compile(r"<([^<>]{1,998})>")
+_BARE = re.compile(r"(?<![^\s<>,;\"()])[^\s<>,;\"()@]{1,500}@[^\s<>,;\"()]{1,498}")
 _MAX_DELIVERY = (1 << 63) - 1
+_MAX_CHARACTERS = 100_000  # of a field
 
 
 def message_id(codec: TokenCodec, delivery: int, domain: str) -> str:
@@ -28,6 +31,17 @@ def open_message_id(codec: TokenCodec, text: str) -> int | None:
     token, at, _ = text.strip().removeprefix("<").removesuffix(">").partition("@")
     payload = codec.open_local(Purpose.MESSAGE_ID, token) if at else None
     return int.from_bytes(payload, "big") if payload else None
+
+
+def message_ids_in(field: str) -> tuple[str, ...]:
+    """Return the ids of an In-Reply-To or References field, with angle brackets, in order, each once.
+
+    Takes what clients write: words around the ids (the obs- syntax of RFC 5322 §4.5.4), white space that folding left
+    inside of one, ids without brackets where there is none with.  Looks at the last 100,000 characters.
+    """
+    text = field[-_MAX_CHARACTERS:]
+    found = ["".join(each.split()) for each in _BRACKETED.findall(text)] or _BARE.findall(text)
+    return tuple(dict.fromkeys(f"<{each}>" for each in found if each))
 
 
 def random_message_id(clock: Clock, domain: str) -> str:
