@@ -50,6 +50,12 @@ class EventType(StrEnum):
     LANE_SLOWED = "lane.slowed"
     INBOUND_RECEIVED = "inbound.received"
     INBOUND_QUARANTINED = "inbound.quarantined"
+    INBOUND_DELIVERED = "inbound.delivered"  # a mailbox has it
+    INBOUND_UNDELIVERED = "inbound.undelivered"  # a mailbox does not get it; it stays in the inbox
+    MAILBOX_FAILING = "mailbox.failing"
+    MAILBOX_RECOVERED = "mailbox.recovered"
+    INTAKE_CLOSED = "intake.closed"  # the disk is nearly full
+    INTAKE_OPENED = "intake.opened"
     WEBHOOK_TEST = "webhook.test"
 
 
@@ -87,6 +93,11 @@ DATA_FIELDS: Mapping[EventType, tuple[str, ...]] = {
     EventType.LANE_RESUMED: ("scope", "domain", "user"),
     EventType.INBOUND_RECEIVED: _INBOUND_FIELDS,
     EventType.INBOUND_QUARANTINED: _INBOUND_FIELDS,
+    EventType.INBOUND_DELIVERED: ("inbox", "mailbox", "attempt", "answer"),
+    EventType.INBOUND_UNDELIVERED: ("inbox", "mailbox", "attempt", "reason"),
+    EventType.MAILBOX_FAILING: ("mailbox", "reason"),
+    EventType.MAILBOX_RECOVERED: ("mailbox",),
+    EventType.INTAKE_CLOSED: ("reason",),
 }
 """What `data` may hold, per type that has any. Fields without a value are left out."""
 

@@ -34,6 +34,14 @@ class InboxRecipient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewMailboxJob:
+    """A mailbox that a processed message is put into."""
+
+    mailbox: str  # `domain/local part` of the settings, or an address that it is sent on to
+    recipient: str  # as the client wrote it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboxEntry:
     """A received message, apart from its octets."""
 

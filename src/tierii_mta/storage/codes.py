@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 from tierii_mta.campaigns.store import CampaignState
+from tierii_mta.correspondence.mailboxes.jobs import JobState
 from tierii_mta.events import EventType
 from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.delivery import FailureReason, State
@@ -128,6 +129,8 @@ CHANGE_OF: Mapping[int, ChangeKind] = {code: kind for kind, code in CHANGE.items
 INBOX_STATE: Mapping[InboxState, int] = {InboxState.NEW: 0, InboxState.QUARANTINED: 1, InboxState.PROCESSED: 2}
 INBOX_STATE_OF: Mapping[int, InboxState] = {code: state for state, code in INBOX_STATE.items()}
 
+MAILBOX_JOB: Mapping[JobState, int] = {JobState.WAITING: 0, JobState.DONE: 1, JobState.FAILED: 2}
+
 EVENT: Mapping[EventType, int] = {
     EventType.SENT: 1,
     EventType.DELIVERED: 2,
@@ -165,5 +168,11 @@ EVENT: Mapping[EventType, int] = {
     EventType.INBOUND_RECEIVED: 80,
     EventType.INBOUND_QUARANTINED: 81,
     EventType.WEBHOOK_TEST: 90,
+    EventType.INBOUND_DELIVERED: 100,
+    EventType.INBOUND_UNDELIVERED: 101,
+    EventType.MAILBOX_FAILING: 102,
+    EventType.MAILBOX_RECOVERED: 103,
+    EventType.INTAKE_CLOSED: 110,
+    EventType.INTAKE_OPENED: 111,
 }
 EVENT_OF: Mapping[int, EventType] = {code: kind for kind, code in EVENT.items()}

@@ -1,4 +1,5 @@
-"""The tables of received mail as queries see them: the inbox, conversations, mailboxes' jobs, the greylist.
+"""The tables of received mail as queries see them: the inbox, conversations, mailboxes' jobs, the greylist,
+and who follows the event log.
 
 Owns names and types of columns, as `tables` does for everything else, and in the same way.
 """
@@ -82,7 +83,7 @@ mailbox_job = Table(
     metadata,
     Column("id", BigInteger, primary_key=True),
     Column("inbox", BigInteger, nullable=False),
-    Column("mailbox", Text, nullable=False),  # `domain/local part` of the settings
+    Column("mailbox", Text, nullable=False),  # `domain/local part` of the settings, or an address to send on to
     Column("recipient", Text, nullable=False),  # as the client wrote it
     Column("state", SmallInteger, nullable=False),
     Column("due", BigInteger, nullable=False),
@@ -91,6 +92,14 @@ mailbox_job = Table(
     Column("last_error", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+)
+
+event_reader = Table(
+    "event_reader",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # the last event it is done with
+    Column("moved_at", BigInteger, nullable=False),
 )
 
 greylist = Table(

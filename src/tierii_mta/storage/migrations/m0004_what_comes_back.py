@@ -36,9 +36,11 @@ STATEMENTS = (
         id {serial}, inbox BIGINT NOT NULL REFERENCES inbox (id) ON DELETE CASCADE, mailbox TEXT NOT NULL,
         recipient TEXT NOT NULL, state SMALLINT NOT NULL, due BIGINT NOT NULL, owner BIGINT,
         attempts SMALLINT NOT NULL, last_error TEXT, created_at BIGINT NOT NULL, finished_at BIGINT)""",
-    "CREATE UNIQUE INDEX mailbox_job_once ON mailbox_job (inbox, mailbox)",
-    "CREATE INDEX mailbox_job_due ON mailbox_job (due) WHERE state = 0",
+    "CREATE UNIQUE INDEX mailbox_job_once ON mailbox_job (inbox, mailbox, recipient)",
+    "CREATE INDEX mailbox_job_due ON mailbox_job (mailbox, due) WHERE state = 0",
     "CREATE INDEX mailbox_job_owner ON mailbox_job (owner) WHERE owner IS NOT NULL",
+    # --- how far those who follow the event log have come
+    "CREATE TABLE event_reader (name TEXT NOT NULL PRIMARY KEY, seq BIGINT NOT NULL, moved_at BIGINT NOT NULL)",
     # --- whom the greylist has met
     """CREATE TABLE greylist (
         client TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL, first_at BIGINT NOT NULL,
