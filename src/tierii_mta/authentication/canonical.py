@@ -2,6 +2,8 @@
 
 Owns the algorithms `simple` and `relaxed`; not which fields are signed.  RFC 6376 §3.4.  Pure, and linear in the
 length of its input whatever the input is: runs of white space are matched once and never again.
+
+`BodyCanonicalizer` gives in pieces what `canonical_body` gives at once, for bodies that are better not held whole.
 """
 
 import re
@@ -46,6 +48,48 @@ def relaxed_body(body: bytes) -> bytes:
         body = body[:-1]  # the last line, where it lacks its line end
     body = _without_last_line_ends(body)
     return body + _CRLF if body else b""
+
+
+class BodyCanonicalizer:
+    """Takes a body cut anywhere, and gives its canonical form piece by piece. Use it for one body."""
+
+    __slots__ = ("_how", "_is_begun", "_line", "_line_ends")
+
+    def __init__(self, how: Canonicalization) -> None:
+        self._how = how
+        self._line: list[bytes] = []  # the line under way
+        self._line_ends = 0  # seen, and given only if more than line ends follows
+        self._is_begun = False
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what is now certain."""
+        cut = piece.rfind(b"\n") + 1  # no rule looks across a LF
+        if not cut:
+            self._line.append(piece)
+            return b""
+        lines = b"".join((*self._line, piece[:cut]))
+        self._line = [piece[cut:]]
+        if self._how is Canonicalization.RELAXED:
+            lines = _narrow(lines).replace(b" \r\n", _CRLF)
+        return self._give(lines)
+
+    def finish(self) -> bytes:
+        """Return the rest."""
+        last = b"".join(self._line)
+        if self._how is Canonicalization.RELAXED:
+            last = _narrow(last).removesuffix(b" ")
+        rest = self._give(last)
+        return rest + _CRLF if self._is_begun or self._how is Canonicalization.SIMPLE else b""
+
+    def _give(self, lines: bytes) -> bytes:
+        text = _without_last_line_ends(lines)
+        line_ends = (len(lines) - len(text)) // 2
+        if not text:
+            self._line_ends += line_ends
+            return b""
+        given = _CRLF * self._line_ends + text
+        self._line_ends, self._is_begun = line_ends, True
+        return given
 
 
 def _narrow(octets: bytes) -> bytes:
