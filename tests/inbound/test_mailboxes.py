@@ -5,8 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.inbound.relaying import FOREIGN
+from tests.support.clock import START
+from tierii_mta.clock import later
 from tierii_mta.inbound.mailboxes import Known, Mailboxes, MailDomain, Refused
 from tierii_mta.mail.address import Address
+from tierii_mta.mail.srs import LIFETIME, rewrite
 from tierii_mta.mail.tokens import Purpose, TokenCodec, signed_address
 
 CODEC = TokenCodec(b"a secret of the installation")
@@ -140,3 +143,13 @@ def test_no_local_part_makes_another_domain_ours(email: str, domain: str) -> Non
 def test_no_catch_all_takes_a_route(before: str, mark: str, after: str) -> None:
     quoted = '"' + f"{before}{mark}{after}".replace("\\", "\\\\").replace('"', '\\"') + '"'
     assert BOXES.find(Address(quoted, "catch.example")) in (Refused.FOREIGN, Refused.UNKNOWN)
+
+
+def test_a_rewritten_sender_of_ours_is_known_until_it_expires() -> None:
+    boxes = Mailboxes([EXAMPLE], hostname="mta.example.com", codec=CODEC, now=lambda: later(START, LIFETIME))
+    late = Mailboxes([EXAMPLE], hostname="mta.example.com", codec=CODEC, now=lambda: later(START, LIFETIME * 2))
+    address = rewrite(CODEC, ADA, domain="bounce.example.com", number=1, at=START)
+    assert boxes.find(address) == Known(token=Purpose.FORWARD)
+    assert late.find(address) is Refused.UNKNOWN
+    forged = rewrite(OTHER, ADA, domain="bounce.example.com", number=1, at=START)
+    assert boxes.find(forged) is Refused.UNKNOWN

@@ -70,7 +70,9 @@ def reception_desk(installation: Installation, gate: Gate, committer: Committer)
     """Return who decides on port 25."""
     settings = installation.settings
     return ReceptionDesk(
-        mailboxes=Mailboxes(_domains(settings), hostname=settings.hostname, codec=installation.codec),
+        mailboxes=Mailboxes(
+            _domains(settings), hostname=settings.hostname, codec=installation.codec, now=installation.clock.now
+        ),
         committer=committer,
         checks=AcceptAll(),
         gate=gate,

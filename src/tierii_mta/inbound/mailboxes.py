@@ -1,18 +1,20 @@
 """Who is known here: the recipients that port 25 takes mail for.
 
 Owns the answer to RCPT: a mailbox of the settings, with its tags; postmaster and abuse of every domain of ours
-(RFC 5321 §4.5.1, RFC 2142); an address that we signed (mail.tokens).  Everybody else is unknown, or none of ours: this
-server relays nothing, whoever asks.  Not what becomes of the mail.  Pure.
+(RFC 5321 §4.5.1, RFC 2142); an address that we signed (mail.tokens, mail.srs).  Everybody else is unknown, or none of
+ours: this server relays nothing, whoever asks.  Not what becomes of the mail.  Pure.
 
 Local parts are compared without regard to case and needless quotes, as their senders expect (`Address.key`), domains
 as A-labels; so a look-alike in another script is another domain.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tierii_mta.clock import Instant
 from tierii_mta.mail.address import Address
+from tierii_mta.mail.srs import is_srs_form, open_srs
 from tierii_mta.mail.tokens import Purpose, TokenCodec, is_signed_form, open_signed_address
 
 ANY = "*"
@@ -48,9 +50,18 @@ class Refused(StrEnum):
 class Mailboxes:
     """Everybody who can be written to here."""
 
-    def __init__(self, domains: Iterable[MailDomain], *, hostname: str, codec: TokenCodec) -> None:
-        """`hostname` has the roles alone: `<postmaster>` without a domain means the one of this host."""
-        self._codec = codec
+    def __init__(
+        self,
+        domains: Iterable[MailDomain],
+        *,
+        hostname: str,
+        codec: TokenCodec,
+        now: Callable[[], Instant] | None = None,
+    ) -> None:
+        """`hostname` has the roles alone: `<postmaster>` without a domain means the one of this host.  Without `now`
+        no address expires.
+        """
+        self._codec, self._now = codec, now
         self._signing: set[str] = set()
         self._mailboxes: dict[str, dict[str, str]] = {hostname: {}}  # by domain: folded local part → name
         for domain in domains:
@@ -73,15 +84,24 @@ class Mailboxes:
         if own is None:
             return Refused.FOREIGN
         local = recipient.key.rpartition("@")[0]
-        if recipient.domain in self._signing and is_signed_form(local):
-            signed = open_signed_address(self._codec, Address(local, recipient.domain))
-            return Known(token=signed.purpose) if signed is not None else Refused.UNKNOWN
+        if recipient.domain in self._signing and (signed := self._signed(local)) is not None:
+            return signed
         if local in own:
             return Known(mailbox=own[local])
         if any(mark in local for mark in _ROUTES):
             return Refused.FOREIGN
         name = own.get(local.partition("+")[0]) or own.get(ANY)
         return Known(mailbox=name) if name is not None else Refused.UNKNOWN
+
+    def _signed(self, local: str) -> Known | Refused | None:
+        """Return who a signed address is; None: it is not written like one."""
+        if is_signed_form(local):
+            opened = open_signed_address(self._codec, Address(local, ""))
+            return Known(token=opened.purpose) if opened is not None else Refused.UNKNOWN
+        if is_srs_form(local):
+            sender = open_srs(self._codec, local, at=self._now() if self._now is not None else None)
+            return Known(token=Purpose.FORWARD) if sender is not None else Refused.UNKNOWN
+        return None
 
 
 def _folded(local: str, domain: str) -> str:

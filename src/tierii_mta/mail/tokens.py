@@ -42,6 +42,7 @@ class Purpose(StrEnum):
     BOUNCE = "bounce"  # the return path (VERP)
     REPLY = "reply"
     MESSAGE_ID = "message-id"
+    FORWARD = "forward"  # the reverse-path of mail sent on (mail.srs)
 
 
 _MARK_OF: Mapping[Purpose, str] = MappingProxyType({Purpose.BOUNCE: "b", Purpose.REPLY: "r", Purpose.UNSUBSCRIBE: "u"})
@@ -90,6 +91,18 @@ class TokenCodec:
         keys = ((ring, ring.local[purpose]) for ring in self._rings)
         return next(
             (found for ring, key in keys if (found := ring.open(key, octets, _LOCAL_MAC_OCTETS)) is not None), None
+        )
+
+    def sign_local(self, purpose: Purpose, octets: bytes) -> str:
+        """Return the MAC alone, for what stands legibly beside it in an address: 16 characters of base32."""
+        mac = _mac(self._rings[0].local[purpose], octets)[:_LOCAL_MAC_OCTETS]
+        return base64.b32encode(mac).decode("ascii").lower()
+
+    def is_signed_local(self, purpose: Purpose, octets: bytes, mac: str) -> bool:
+        """Whether `sign_local` has made the MAC, now or under an earlier secret; upper and lower case are one."""
+        given = _from_base32(mac)
+        return given is not None and any(
+            hmac.compare_digest(_mac(ring.local[purpose], octets)[:_LOCAL_MAC_OCTETS], given) for ring in self._rings
         )
 
 
