@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from tierii_mta.clock import Instant
 from tierii_mta.mail.reply import Reply
+from tierii_mta.mail.tokens import Purpose
 from tierii_mta.outbound.reply_class import ReplyClass
 
 
@@ -40,6 +41,15 @@ class Blame(StrEnum):
     SENDER = "sender"  # us: block list, reputation, authentication, configuration
     MESSAGE = "message"  # content, size, policy
     INFRASTRUCTURE = "infrastructure"  # a host, the DNS, a rate, a system error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvelopeFacts:
+    """What reading a message needs of its envelope."""
+
+    reverse_path: str | None  # None: the null sender
+    purposes: frozenset[Purpose] = frozenset()  # of addresses we signed, among its recipients
+    received_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +104,22 @@ class Complaint:
     user_agent: str | None = None
     version: str | None = None
     recipient: str | None = None  # mostly redacted
+    recipients: Sequence[str] = ()  # all that were told, `recipient` first
     source_ip: str | None = None
     arrived_at: Instant | None = None
     feedback_id: str | None = None  # CFBL-Feedback-ID (RFC 9477)
     original: Original | None = None
     derived: Sequence[str] = ()  # names of the fields above that the enclosed header told, not the report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A message disposition notification: what became of a message after it was delivered."""
+
+    disposition: str  # displayed, deleted, dispatched, processed, failed, denied, …; "" if not told
+    is_automatic: bool = False  # sent without the person's doing
+    recipient: str | None = None
+    message_id: str | None = None  # Original-Message-ID, with angle brackets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +157,8 @@ class Reading:
     sent_at: Instant | None = None
     references: References = field(default_factory=References)
     bounce: Bounce | None = None  # BOUNCE, DELAY, DELIVERED
-    complaint: Complaint | None = None  # COMPLAINT
+    complaint: Complaint | None = None  # any feedback report; of kind COMPLAINT if it is one against us, else MACHINE
+    receipt: Receipt | None = None  # RECEIPT
     absence: Absence | None = None  # AUTO_REPLY of somebody who is away
     text: str = ""  # the body as plain text, at most 200,000 characters
     html: str = ""  # the HTML body where there is one, bounded likewise
