@@ -157,9 +157,9 @@ async def test_the_newest_come_first_page_by_page_in_one_state_or_all(store: Ins
 
 
 async def test_retention_takes_what_is_older_with_all_that_belongs_to_it(store: Installation) -> None:
-    old = await keep(store)
+    old = await keep(store, state=InboxState.QUARANTINED)
     store.clock.advance(timedelta(days=10))
-    young = await keep(store)
+    young = await keep(store, state=InboxState.QUARANTINED)
     limit = later(store.now(), -timedelta(days=5))
     never = Instant(0)
     assert await store.queue.purge(deliveries_before=never, events_before=never, inbox_before=limit) == 1
@@ -171,7 +171,7 @@ async def test_retention_takes_what_is_older_with_all_that_belongs_to_it(store: 
 
 async def test_one_commit_of_retention_takes_a_bounded_amount(store: Installation) -> None:
     for _ in range(3):
-        await keep(store, size_bytes=50_000_000)
+        await keep(store, state=InboxState.QUARANTINED, size_bytes=50_000_000)
     store.clock.advance(timedelta(days=10))
     never, now = Instant(0), store.now()
     gone = [await store.queue.purge(deliveries_before=never, events_before=never, inbox_before=now) for _ in range(4)]

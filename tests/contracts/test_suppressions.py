@@ -42,6 +42,19 @@ async def test_unsubscribing_does_not_undo_what_stops_all_mail(store: Installati
     assert await store.suppression.find([key_of(name)]) == [bounced]
 
 
+async def test_a_bounce_does_not_undo_the_operators_word_but_outlasts_it(store: Installation) -> None:
+    name = "a@one.example"
+    manual = store.suppressed(name)
+    await store.suppression.add([manual])
+    bounced = store.suppressed(name, reason=SuppressionReason.HARD_BOUNCE)
+    await store.suppression.add([bounced])
+    assert await store.suppression.find([key_of(name)]) == [manual]
+    await store.suppression.remove(key_of(name))
+    await store.suppression.add([store.suppressed(name, expires_at=later(store.now(), timedelta(days=1)))])
+    await store.suppression.add([bounced])
+    assert await store.suppression.find([key_of(name)]) == [bounced]
+
+
 async def test_unsubscribing_replaces_an_entry_that_has_expired(store: Installation) -> None:
     name = "a@one.example"
     soon = later(store.now(), timedelta(hours=1))

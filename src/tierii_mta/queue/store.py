@@ -32,6 +32,7 @@ from tierii_mta.queue.delivery import (
     State,
     StreamId,
 )
+from tierii_mta.queue.processed import Conclude
 from tierii_mta.queue.received import InboxEntry, InboxId
 from tierii_mta.queue.views import QueueViews
 from tierii_mta.smtp.requests import Notify, Return
@@ -172,7 +173,7 @@ class Received:
     id: InboxId
 
 
-Operation = Accept | Activate | Settle | SuspendLane | Record | Receive
+Operation = Accept | Activate | Settle | SuspendLane | Record | Receive | Conclude
 Result = Accepted | Received | bool | None
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, update
 from tierii_mta.consent.suppression import Suppression
 from tierii_mta.events import EventType
 from tierii_mta.queue.delivery import FINAL, LaneId, State
+from tierii_mta.queue.processed import Conclude
 from tierii_mta.queue.store import (
     Accept,
     Activate,
@@ -31,6 +32,7 @@ from tierii_mta.storage.codes import MARK_OF_EVENT, REASON, STATE, STATE_OF, Mar
 from tierii_mta.storage.crashes import count_crashes
 from tierii_mta.storage.inbox import receive_all
 from tierii_mta.storage.ledger import Ledger
+from tierii_mta.storage.processing import conclude
 from tierii_mta.storage.reports import fulfil
 from tierii_mta.storage.suppression import put_suppressions
 from tierii_mta.storage.tables import delivery, lane, transcript
@@ -102,7 +104,13 @@ class _Group:
             self.marked.append((delivery_id, mark))
             self.ledger.mark(row.stream, row.priority, mark)
 
-    def record(self, one: Record) -> None:
+    def conclude(self, one: Conclude) -> bool:
+        is_ours = conclude(self.connection, one, self.ledger)
+        if is_ours:
+            self.record(one)
+        return is_ours
+
+    def record(self, one: Record | Conclude) -> None:
         for event in one.events:
             row = self.rows.get(event.delivery_id) if event.delivery_id is not None else None
             mark = MARK_OF_EVENT.get(event.type)
@@ -160,6 +168,8 @@ def apply_all(connection: Connection, operations: Sequence[Operation], ledger: L
             case Record():
                 group.record(one)
                 results.append(None)
+            case Conclude():
+                results.append(group.conclude(one))
     group.write()
     _write_suppressions(connection, operations, results, ledger)
     ledger.write(connection)
@@ -182,27 +192,29 @@ def _named(operations: Sequence[Operation]) -> set[int]:
                 named.add(one.delivery)
             case Settle():
                 named.add(one.delivery.id)
-            case Record():
+            case Record() | Conclude():
                 named.update(_marked_by(one))
             case Accept() | Receive() | SuspendLane():
                 pass
     return named
 
 
-def _marked_by(one: Record) -> set[int]:
+def _marked_by(one: Record | Conclude) -> set[int]:
     return {e.delivery_id for e in one.events if e.delivery_id is not None and e.type in MARK_OF_EVENT}
 
 
 def _write_suppressions(
     connection: Connection, operations: Sequence[Operation], results: Sequence[Result], ledger: Ledger
 ) -> None:
-    """Suppress whom a settled delivery says; the event is ours unless the operation brings its own."""
+    """Suppress whom a settled delivery or a processed message says; the event is ours unless it brings its own."""
     told: list[Suppression] = []
     untold: list[Suppression] = []
     for one, result in zip(operations, results, strict=True):
         if isinstance(one, Settle) and result and one.suppression is not None:
             brings_event = any(event.type is EventType.SUPPRESSION_CREATED for event in one.events)
             (told if brings_event else untold).append(one.suppression)
+        elif isinstance(one, Conclude) and result:
+            untold += one.suppressions
     if told:
         put_suppressions(connection, told, ledger, with_events=False)
     if untold:

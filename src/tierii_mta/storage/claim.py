@@ -100,7 +100,8 @@ def deliveries_of(
     found = []
     for row in _without_suppressed(connection, whole, lanes, messages, now=now, ledger=ledger):
         try:
-            found.append(_delivery(row, lanes[row.lane], messages))
+            stored = messages[row.message] if row.message is not None else None
+            found.append(delivery_at(row, lanes[row.lane], stored))
         except (ValueError, TypeError, RecursionError) as fault:
             ledger.move(lanes[row.lane].stream, row.priority, State.QUEUED, STATE_OF[row.origin])
             damaged.append((row, f"its row is damaged: {fault}"))
@@ -196,8 +197,8 @@ def _stopping(
     return next((one for one in entries if one.stops(is_marketing=is_marketing, list_id=list_id, now=now)), None)
 
 
-def _delivery(row: Claimed, at: AnyRow, messages: Mapping[int, AnyRow]) -> Delivery:
-    stored = messages[row.message] if row.message is not None else None
+def delivery_at(row: Claimed | AnyRow, at: AnyRow, stored: AnyRow | None) -> Delivery:
+    """Return a row as a value; `stored` is its message, if it has one. Raises ValueError or TypeError where damaged."""
     return Delivery(
         id=DeliveryId(row.id),
         lane=Lane(id=LaneId(row.lane), stream=StreamId(at.stream), domain=at.domain),

@@ -14,11 +14,13 @@ from tierii_mta.storage.accounts import StoredAccounts
 from tierii_mta.storage.backend import SQLITE_FILE, connections_for
 from tierii_mta.storage.campaigns import StoredCampaigns
 from tierii_mta.storage.connection import Connections
+from tierii_mta.storage.conversations import StoredCorrespondence
 from tierii_mta.storage.event_readers import StoredEventReaders
 from tierii_mta.storage.inbox import StoredInbox
 from tierii_mta.storage.mailbox_jobs import StoredMailboxJobs
 from tierii_mta.storage.migrate import bring_up_to_date
 from tierii_mta.storage.operator import StoredOperator
+from tierii_mta.storage.processing import StoredIntray
 from tierii_mta.storage.queue import StoredQueue
 from tierii_mta.storage.reports import StoredReports
 from tierii_mta.storage.sqlite import SqliteConnections
@@ -37,6 +39,8 @@ class Database:
         self.operator = StoredOperator(connections, clock, node)
         self.suppression = StoredSuppressions(connections, clock, node)
         self.inbox = StoredInbox(connections)
+        self.intray = StoredIntray(connections)
+        self.correspondence = StoredCorrespondence(connections)
         self.mailbox_jobs = StoredMailboxJobs(connections, clock, node)
         self.event_readers = StoredEventReaders(connections)
         self.accounts = StoredAccounts(connections)

@@ -7,19 +7,21 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, select
+from sqlalchemy import Connection, Select, delete, exists, select, update
 
 from tierii_mta.clock import Instant
 from tierii_mta.events import EventType
 from tierii_mta.inbound.inbox import InboxMessage
 from tierii_mta.mail.tokens import Purpose
+from tierii_mta.queue.delivery import DeliveryId
+from tierii_mta.queue.processed import Processed
 from tierii_mta.queue.received import InboxEntry, InboxId, InboxRecipient, InboxState
 from tierii_mta.queue.store import Receive, Received
 from tierii_mta.storage.bulk import Values, insert_parts, insert_returning, insert_rows
 from tierii_mta.storage.codes import INBOX_STATE, INBOX_STATE_OF
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.ledger import Ledger, compact_json
-from tierii_mta.storage.received_tables import inbox, inbox_part, inbox_recipient
+from tierii_mta.storage.received_tables import inbox, inbox_part, inbox_recipient, mailbox_job
 from tierii_mta.storage.tables import AnyRow
 
 _PAGE = 200
@@ -64,10 +66,15 @@ def _announce(number: InboxId, entry: InboxEntry, ledger: Ledger) -> None:
 
 
 def purge(connection: Connection, before: Instant, limit: int) -> int:
-    """Delete one page of old messages, oldest first, with all that belongs to them; return how many went."""
+    """Delete one page of old messages, oldest first, with all that belongs to them; return how many went.
+
+    What nobody has processed yet, or waits for a mailbox, stays.
+    """
+    is_waiting = inbox.c.state == INBOX_STATE[InboxState.NEW]
+    is_awaited = exists().where(mailbox_job.c.inbox == inbox.c.id, mailbox_job.c.state == 0)
     oldest = (
         select(inbox.c.id, inbox.c.size)
-        .where(inbox.c.received_at < before)
+        .where(inbox.c.received_at < before, ~is_waiting, ~is_awaited)
         .order_by(inbox.c.received_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -110,26 +117,39 @@ class StoredInbox:
 
     async def get(self, message: InboxId) -> InboxMessage | None:
         """Return a message by its id, None if there is none (any more)."""
-        found = await self._connections.read(_messages, select(inbox).where(inbox.c.id == message))
+        found = await self._connections.read(messages_of, select(inbox).where(inbox.c.id == message))
         return found[0] if found else None
 
     async def messages(
-        self, *, state: InboxState | None = None, before: InboxId | None = None, limit: int = 100
+        self,
+        *,
+        state: InboxState | None = None,
+        kind: str | None = None,
+        before: InboxId | None = None,
+        limit: int = 100,
     ) -> AsyncIterator[InboxMessage]:
         """Yield messages, newest first, a page a read."""
         wanted = select(inbox).order_by(inbox.c.id.desc())
         if state is not None:
             wanted = wanted.where(inbox.c.state == INBOX_STATE[state])
+        if kind is not None:
+            wanted = wanted.where(inbox.c.kind == kind)
         while limit > 0:
             size = min(limit, _PAGE)
             page = wanted.where(inbox.c.id < before) if before is not None else wanted
-            found = await self._connections.read(_messages, page.limit(size))
+            found = await self._connections.read(messages_of, page.limit(size))
             for one in found:
                 yield one
             if len(found) < size:
                 return
             limit -= size
             before = found[-1].id
+
+    async def release(self, message: InboxId) -> bool:
+        """quarantined → new; False if it is not in quarantine."""
+        kept_apart = (inbox.c.id == message, inbox.c.state == INBOX_STATE[InboxState.QUARANTINED])
+        released = update(inbox).where(*kept_apart).values(state=INBOX_STATE[InboxState.NEW])
+        return bool(await self._connections.write(lambda connection: connection.execute(released).rowcount))
 
     async def parts(self, message: InboxId) -> AsyncIterator[bytes]:
         """Yield the octets of a message in order, a part a read."""
@@ -139,7 +159,8 @@ class StoredInbox:
             position += 1
 
 
-def _messages(connection: Connection, wanted: Select[Any]) -> list[InboxMessage]:
+def messages_of(connection: Connection, wanted: Select[Any]) -> list[InboxMessage]:
+    """Return the messages that a query over `inbox` finds, in its order."""
     rows = connection.execute(wanted).all()
     ids = [row.id for row in rows]
     named = select(inbox_recipient).where(inbox_recipient.c.message.in_(ids)).order_by(inbox_recipient.c.position)
@@ -165,7 +186,22 @@ def _message(row: AnyRow, recipients: tuple[InboxRecipient, ...]) -> InboxMessag
         verdict=json.loads(row.verdict),
         session=json.loads(row.session),
     )
-    return InboxMessage(id=InboxId(row.id), entry=entry)
+    return InboxMessage(id=InboxId(row.id), entry=entry, processed=_processed(row))
+
+
+def _processed(row: AnyRow) -> Processed | None:
+    if row.processed_at is None:
+        return None
+    return Processed(
+        at=Instant(row.processed_at),
+        kind=row.kind,
+        sender=row.sender,
+        subject=row.subject,
+        reading=json.loads(row.reading),
+        delivery=DeliveryId(row.delivery) if row.delivery is not None else None,
+        trust=row.trust,
+        effects=json.loads(row.effects),
+    )
 
 
 def _part(connection: Connection, message: InboxId, position: int) -> bytes | None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, 
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import Instant, later
 from tierii_mta.queue.delivery import OPEN
-from tierii_mta.storage import inbox, reports
+from tierii_mta.storage import conversations, inbox, reports
 from tierii_mta.storage.codes import CAMPAIGN_STATE, STATE, StreamState
 from tierii_mta.storage.tables import (
     body_part,
@@ -40,13 +40,16 @@ def purge(
     changes_before: Instant,
     limit: int,
 ) -> int:
-    """Delete one page of each kind and return how many deliveries, events, bodies and received messages went."""
+    """Delete one page of each kind and return how many deliveries, events, bodies, received messages and conversations
+    went.
+    """
     gone = _deliveries(connection, deliveries_before, limit)
     gone += _oldest(connection, event.c.seq, event.c.at, events_before, limit)
     if bodies_before is not None:
         gone += _bodies(connection, bodies_before, limit)
     if inbox_before is not None:
         gone += inbox.purge(connection, inbox_before, limit)
+        gone += conversations.purge(connection, inbox_before, limit)
     _oldest(connection, change.c.seq, change.c.at, changes_before, limit)
     return gone
 

@@ -1,7 +1,8 @@
 """The suppression list in the database.
 
 Owns the port `consent.SuppressionList` and the look-up other transactions use; not whom an entry stops (consent).
-An entry that stops all mail is never replaced by one that stops less: unsubscribing does not undo a complaint.
+An entry is never replaced by one that weighs less while both hold: unsubscribing does not undo a complaint, nor does a
+bounce the operator's word.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -51,11 +52,31 @@ def put_suppressions(
 
 
 _COLUMNS = ("recipient_key", "scope", "reason", "address", "evidence", "created_at", "expires_at")
+_WEIGHT = (
+    "CASE {}.reason "
+    + " ".join(
+        f"WHEN '{reason}' THEN {weight}"
+        for weight, reason in enumerate(
+            (
+                SuppressionReason.UNSUBSCRIBE,
+                SuppressionReason.HARD_BOUNCE,
+                SuppressionReason.COMPLAINT,
+                SuppressionReason.MANUAL,
+            )
+        )
+    )
+    + " END"
+)
+_OUTLASTS = (  # stops as much, and for longer
+    "suppression.expires_at IS NOT NULL "
+    "AND (excluded.expires_at IS NULL OR excluded.expires_at > suppression.expires_at) "
+    f"AND excluded.reason <> '{SuppressionReason.UNSUBSCRIBE}'"
+)
 _REPLACE = (
     "ON CONFLICT (recipient_key, scope) DO UPDATE SET reason = excluded.reason, address = excluded.address, "
     "evidence = excluded.evidence, created_at = excluded.created_at, expires_at = excluded.expires_at "
-    f"WHERE excluded.reason <> '{SuppressionReason.UNSUBSCRIBE}' "
-    f"OR suppression.reason = '{SuppressionReason.UNSUBSCRIBE}' OR suppression.expires_at <= excluded.created_at"
+    f"WHERE {_WEIGHT.format('excluded')} >= {_WEIGHT.format('suppression')} "
+    f"OR suppression.expires_at <= excluded.created_at OR {_OUTLASTS}"
 )
 
 
