@@ -87,7 +87,7 @@ async def test_envelope_and_facts_of_the_session_are_kept_beside_it(tmp_path: Pa
             (None, Purpose.BOUNCE),
         ]
         assert entry.session["is_8bit"] is True
-        assert entry.verdict == {"decision": "accept", "findings": []}
+        assert entry.verdict == {"decision": "accept", "total": 0, "findings": []}
         assert b" for <" not in await office.content(kept)
         (event,) = await office.events()
         assert event.data["tokens"] == ["bounce"]
@@ -267,7 +267,8 @@ async def test_checks_see_the_session_the_envelope_and_the_message(tmp_path: Pat
         assert [one.mailbox for one in shown.recipients] == ["example.com/sales", None]
         assert (shown.message.head, b"".join(shown.message.body())) == (HEAD, b"Hello.\r\n")
         (kept,) = await office.kept()
-        assert kept.entry.verdict == {"decision": "accept", "findings": [{"check": "spf", "detail": "pass"}]}
+        findings = [{"check": "spf", "detail": "pass", "score": 0.0}]
+        assert kept.entry.verdict == {"decision": "accept", "total": 0.0, "findings": findings}
 
 
 async def test_a_quarantined_message_is_kept_apart(tmp_path: Path) -> None:

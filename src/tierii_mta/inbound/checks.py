@@ -7,7 +7,7 @@ fails or takes too long is noted, and the message is accepted.  Not the checks t
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -16,6 +16,7 @@ from typing import Protocol
 from tierii_mta.inbound.session import Message, Session
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.reply import Reply
+from tierii_mta.queue.delivery import Json
 from tierii_mta.queue.received import InboxRecipient
 
 _log = logging.getLogger(__name__)
@@ -32,10 +33,12 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was found, for the operator's eyes."""
+    """One thing that was found, for the operator's eyes, and what it adds to the score or decides by itself."""
 
     check: str
     detail: str
+    score: float = 0.0
+    decides: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,8 @@ class Verdict:
     decision: Decision = Decision.ACCEPT
     reply: Reply | None = None  # 4xx of a greylist, 5xx of a reject; none else
     findings: Sequence[Finding] = field(default=())
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # by decision, what the total was held against
+    fields: bytes = b""  # header fields of ours to put on top of the message
 
     def __post_init__(self) -> None:
         reply = self.reply
@@ -57,6 +62,26 @@ class Verdict:
                 fits = reply is None
         if not fits:
             raise ValueError(f"{reply} does not say {self.decision}")
+
+    @property
+    def total(self) -> float:
+        """The scores, added up."""
+        return round(sum(one.score for one in self.findings), 2)
+
+    @property
+    def reasons(self) -> list[str]:
+        """The checks that spoke against the message, those that decide first, then those that weigh most."""
+        against = [one for one in self.findings if one.decides is not None or one.score > 0]
+        return [one.check for one in sorted(against, key=lambda one: (one.decides is None, -one.score))]
+
+    def as_json(self) -> dict[str, Json]:
+        """Return what is kept beside the message: enough to add it up again."""
+        findings: list[Json] = []
+        for one in self.findings:
+            shown: dict[str, Json] = {"check": one.check, "detail": one.detail, "score": one.score}
+            findings.append(shown | ({"decides": str(one.decides)} if one.decides is not None else {}))
+        kept: dict[str, Json] = {"decision": str(self.decision), "total": self.total, "findings": findings}
+        return kept | ({"thresholds": dict(self.thresholds)} if self.thresholds else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

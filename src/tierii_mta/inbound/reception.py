@@ -186,7 +186,7 @@ class ReceptionJudge:
 
     def _operation(self, transaction: _Transaction, incoming: Incoming, verdict: Verdict) -> Receive:
         message, now = incoming.message, self._desk.clock.now()
-        top = self._top(transaction, message, now)
+        top = self._top(transaction, message, now, verdict.fields)
 
         def read() -> Iterator[bytes]:
             return chain((top, message.head), message.body())
@@ -201,7 +201,7 @@ class ReceptionJudge:
             recipients=tuple(incoming.recipients),
             message_id=message_id(message.head),
             size_bytes=len(top) + message.size_bytes,
-            verdict=_verdict_json(verdict),
+            verdict=verdict.as_json(),
             session=self._facts(incoming),
         )
         return Receive(entry=entry, parts=Spooled(read=read, size_bytes=entry.size_bytes))
@@ -211,7 +211,7 @@ class ReceptionJudge:
         """What Received and the log know the message by."""
         return f"{self._session.id}.{self._messages}"
 
-    def _top(self, transaction: _Transaction, message: Message, now: Instant) -> bytes:
+    def _top(self, transaction: _Transaction, message: Message, now: Instant, fields: bytes) -> bytes:
         """Return the fields above the message. An empty line follows where its first line would continue them."""
         trace = received(
             self._session,
@@ -222,7 +222,7 @@ class ReceptionJudge:
             is_smtputf8=transaction.mail.is_smtputf8,
         )
         gap = b"\r\n" if message.head[:1] in (b" ", b"\t") else b""
-        return return_path(transaction.mail.reverse_path) + trace + gap
+        return return_path(transaction.mail.reverse_path) + fields + trace + gap
 
     def _facts(self, incoming: Incoming) -> dict[str, Json]:
         session, faults = self._session, incoming.message.faults
@@ -237,8 +237,3 @@ class ReceptionJudge:
             "is_smtputf8": incoming.is_smtputf8,
             "is_mended": not faults.is_clean,
         }
-
-
-def _verdict_json(verdict: Verdict) -> dict[str, Json]:
-    findings: list[Json] = [{"check": one.check, "detail": one.detail} for one in verdict.findings]
-    return {"decision": str(verdict.decision), "findings": findings}
