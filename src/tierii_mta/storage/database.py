@@ -16,6 +16,7 @@ from tierii_mta.storage.campaigns import StoredCampaigns
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.conversations import StoredCorrespondence
 from tierii_mta.storage.event_readers import StoredEventReaders
+from tierii_mta.storage.greylist import StoredCorrespondents, StoredGreylist
 from tierii_mta.storage.inbox import StoredInbox
 from tierii_mta.storage.mailbox_jobs import StoredMailboxJobs
 from tierii_mta.storage.migrate import bring_up_to_date
@@ -44,6 +45,8 @@ class Database:
         self.mailbox_jobs = StoredMailboxJobs(connections, clock, node)
         self.event_readers = StoredEventReaders(connections)
         self.accounts = StoredAccounts(connections)
+        self.greylist = StoredGreylist(connections)
+        self.correspondents = StoredCorrespondents(connections)
 
     @classmethod
     async def open(
