@@ -48,7 +48,7 @@ class EnvelopeFacts:
     """What reading a message needs of its envelope."""
 
     reverse_path: str | None  # None: the null sender
-    purposes: frozenset[Purpose] = frozenset()  # of addresses we signed, among its recipients
+    purposes: Sequence[Purpose] = ()  # of addresses we signed, among its recipients
     received_at: Instant
 
 
@@ -94,6 +94,7 @@ class Bounce:
     reporting_mta: str | None = None
     envelope_id: str | None = None  # Original-Envelope-Id
     original: Original | None = None
+    evidence: Sequence[Evidence] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
