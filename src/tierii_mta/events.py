@@ -74,19 +74,25 @@ _SMTP_FIELDS = (
     "elapsed_ms",
 )
 
+_MATCH_FIELDS = ("inbox", "trust", "route")  # the received message, how sure it is that this is about it, and why
+
 _INBOUND_FIELDS = ("inbox", "reverse_path", "remote", "size", "recipients", "tokens")
 
 DATA_FIELDS: Mapping[EventType, tuple[str, ...]] = {
     EventType.DELIVERED: _SMTP_FIELDS,
     EventType.SENT: _SMTP_FIELDS,
     EventType.DEFERRED: (*_SMTP_FIELDS, "next_attempt"),
-    EventType.BOUNCED: _SMTP_FIELDS,
+    EventType.BOUNCED: (*_SMTP_FIELDS, "is_late", "is_hard", "blame", "reporting_mta", *_MATCH_FIELDS),
     EventType.FAILED: (*_SMTP_FIELDS, "reason"),
     EventType.EXPIRED: ("age_s", "attempts", "last_reply", "stage", "mx", "is_local"),
     EventType.IN_DOUBT: (*_SMTP_FIELDS, "cause", "policy"),
     EventType.HELD: ("reason",),
     EventType.SUPPRESSED: ("scope", "reason"),
-    EventType.UNSUBSCRIBED: ("scope", "method"),
+    EventType.UNSUBSCRIBED: ("scope", "method", *_MATCH_FIELDS),
+    EventType.COMPLAINED: ("feedback_type", "user_agent", *_MATCH_FIELDS),
+    EventType.REPLIED: ("from", "subject", "words", "is_truncated", "is_participant", *_MATCH_FIELDS),
+    EventType.AUTO_REPLIED: ("from", "subject", "is_absence", "returns_on", "substitutes", *_MATCH_FIELDS),
+    EventType.CANCELLED: ("reason",),
     EventType.SUPPRESSION_CREATED: ("scope", "reason", "evidence"),
     EventType.SUPPRESSION_DELETED: ("scope", "reason"),
     EventType.LANE_SUSPENDED: ("scope", "domain", "user", "until", "reason", "reply"),

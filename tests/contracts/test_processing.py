@@ -13,8 +13,8 @@ from tierii_mta.consent.suppression import SuppressionReason
 from tierii_mta.events import EventType
 from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.delivery import Delivery, DeliveryId, Epoch, State
-from tierii_mta.queue.processed import Addressed, Conclude, Halt, Processed, Said
-from tierii_mta.queue.received import InboxId, InboxState
+from tierii_mta.queue.processed import Conclude, Halt, Processed, Said
+from tierii_mta.queue.received import InboxId, InboxState, NewMailboxJob
 from tierii_mta.queue.store import Activate
 from tierii_mta.storage.codes import ACTION
 from tierii_mta.storage.received_tables import mailbox_job
@@ -117,7 +117,7 @@ async def test_nothing_is_written_of_what_is_in_nobodys_hand(store: Installation
         number,
         epoch,
         suppressions=(store.suppressed(ANN),),
-        mailboxes=(Addressed(mailbox="a/b", recipient="b@a"),),
+        mailboxes=(NewMailboxJob(mailbox="a/b", recipient="b@a"),),
     )
     assert list(await store.queue.apply([end])) == [False]
     assert await store.suppression.find([key_of(ANN)]) == []
@@ -227,8 +227,8 @@ async def test_what_we_sent_is_known_by_delivery_by_message_id_and_by_person(sto
 async def test_each_mailbox_of_a_message_gets_one_job(store: Installation) -> None:
     epoch, number = await store.register(), await keep(store)
     await in_hand(store, epoch)
-    sales = Addressed(mailbox="example.com/sales", recipient="sales+x@example.com")
-    info = Addressed(mailbox="example.com/info", recipient="info@example.com")
+    sales = NewMailboxJob(mailbox="example.com/sales", recipient="sales+x@example.com")
+    info = NewMailboxJob(mailbox="example.com/info", recipient="info@example.com")
     await store.queue.apply([conclusion(store, number, epoch, mailboxes=(sales, info, sales))])
     assert await jobs(store) == [(number, "example.com/sales"), (number, "example.com/info")]
 
@@ -254,7 +254,7 @@ async def test_retention_leaves_what_nobody_has_read_and_what_waits_for_a_mailbo
     epoch, one = await delivered(store)
     waiting, done = await keep(store), await keep(store)
     await in_hand(store, epoch)
-    box = Addressed(mailbox="example.com/sales", recipient="sales@example.com")
+    box = NewMailboxJob(mailbox="example.com/sales", recipient="sales@example.com")
     await store.queue.apply([conclusion(store, waiting, epoch, mailboxes=(box,))])
     await store.queue.apply([conclusion(store, done, epoch, said=said(store, one))])
     unread = await keep(store)

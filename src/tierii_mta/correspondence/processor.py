@@ -1,13 +1,49 @@
-"""The inbox, message by message."""
+"""The inbox, message by message: read, match, act, settle, each once.
 
-from collections.abc import Sequence
+Owns the order of the steps, how many messages are in hand, and that a message which cannot be read or acted upon still
+reaches its mailbox; not what it means (read, thread, quote), what follows (effects) nor where it is put (mailboxes).
+
+1. `_claim`     new messages are taken into hand under our epoch, oldest first, as many as there is room for
+2. `_read`      the octets become a reading, off the event loop and under bounds; one that fails is UNPARSED
+3. `_match`     which mail of ours it is about (find_thread), and, with that at hand, what is new in it
+4. `effects`    events, marks, suppressions, the conversation
+5. `_settle`    all of it, with the jobs of its mailboxes, in one commit
+
+Until 5 nothing is written, so a process may die anywhere: the next one does it again.  A message that ended three
+processes or broke our code three times is not looked at any more: it is UNPARSED, and put into its mailbox.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tierii_mta.clock import Instant
-from tierii_mta.inbound.inbox import InboxMessage
-from tierii_mta.queue.delivery import Epoch
-from tierii_mta.queue.received import InboxId
+import structlog
+
+from tierii_mta.clock import Clock, Instant, sortable_id
+from tierii_mta.correspondence.codec import encode
+from tierii_mta.correspondence.effects import Arrival, Case, Effects, effects
+from tierii_mta.correspondence.reading import EnvelopeFacts, Evidence, Kind, Original, Reading
+from tierii_mta.correspondence.sent import Originals, OriginalText, Sent, SentMail, SentStore
+from tierii_mta.correspondence.thread import Inquiry, Match, find_thread
+from tierii_mta.errors import Unavailable
+from tierii_mta.inbound.inbox import Inbox, InboxMessage
+from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.mail.tokens import Purpose, TokenCodec
+from tierii_mta.queue.alarm import Alarm
+from tierii_mta.queue.committer import Committer
+from tierii_mta.queue.delivery import Epoch, Json
+from tierii_mta.queue.processed import Conclude, Processed
+from tierii_mta.queue.received import InboxId, InboxRecipient, NewMailboxJob
+
+MAX_ATTEMPTS = 3
+_EVERY_S = 0.5  # between looks at the inbox
+_DEAD_EVERY_S = 60.0
+_BREATH_S = 1.0  # after a failure of ours
+_LARGE_BYTES = 2_000_000  # such messages are in hand one at a time
+_PASSED = frozenset({"dmarc_pass", "dmarc_vouched"})
+_HUMAN = frozenset({Kind.REPLY, Kind.OTHER, Kind.UNSUBSCRIBE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +65,275 @@ class Intray(Protocol):
 
     async def free_dead(self, epoch: Epoch, now: Instant) -> int:
         """Let go of what owners that are gone had in hand; return how many."""
+
+
+class Reader(Protocol):
+    """Reads messages, whatever they hold."""
+
+    async def read(self, octets: bytes, envelope: EnvelopeFacts) -> Reading:
+        """Return what a message is. Raises where it cannot be read within bounds."""
+
+
+class Router(Protocol):
+    """Knows where received mail goes (mailboxes.routing)."""
+
+    def jobs(
+        self, recipients: Sequence[InboxRecipient], *, kind: Kind | None = None, answered: str | None = None
+    ) -> Sequence[NewMailboxJob]:
+        """Return what is to be done with a message."""
+
+
+Cut = Callable[[Reading, OriginalText | None], str]
+"""Returns what is new in a message; with the mail it answers, where that is at hand."""
+
+
+def _nobody_counts(found: Effects) -> None:
+    """Nobody wants to know."""
+
+
+class Processor:
+    """Processes the inbox; `run` it in one task."""
+
+    def __init__(
+        self,
+        *,
+        intray: Intray,
+        inbox: Inbox,
+        store: SentStore,
+        originals: Originals,
+        reader: Reader,
+        router: Callable[[], Router],
+        committer: Committer,
+        cut: Cut,
+        codec: TokenCodec,
+        clock: Clock,
+        epoch: Epoch,
+        concurrency: int = 4,
+        on_processed: Callable[[Effects], None] = _nobody_counts,
+    ) -> None:
+        """`router` is asked for each message, so that a reload takes effect; `on_processed` hears of each.
+        """
+        self._intray, self._inbox, self._store, self._originals = intray, inbox, store, originals
+        self._reader, self._router, self._committer, self._cut = reader, router, committer, cut
+        self._codec, self._clock, self._epoch = codec, clock, epoch
+        self._concurrency, self._on_processed = concurrency, on_processed
+        self._sent_mail = SentMail(store, originals, codec)
+        self._in_hand: dict[InboxId, asyncio.Task[None]] = {}
+        self._large = asyncio.Lock()
+        self._alarm = Alarm(clock)
+        self._looked_for_dead = float("-inf")
+
+    def ring(self) -> None:
+        """Say that there may be new mail."""
+        self._alarm.ring()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Process until asked to stop, then let what is in hand end. Cancelled, it lets go of what it has."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked = group.create_task(self._ring_at(stop))
+                while not stop.is_set():
+                    for one in await self._claim():
+                        self._in_hand[one.message.id] = group.create_task(self._process(one))
+                    await self._alarm.wait(_EVERY_S)
+                asked.cancel()
+        finally:
+            if self._in_hand:
+                await self._intray.release(list(self._in_hand), self._epoch, is_tried=False)
+
+    async def _ring_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._alarm.ring()
+
+    # -- 1. what is taken
+
+    async def _claim(self) -> Sequence[InHand]:
+        room = self._concurrency - len(self._in_hand)
+        if room <= 0 or self._committer.is_sick:
+            return ()
+        try:
+            await self._free_dead()
+            return await self._intray.claim(self._epoch, limit=room)
+        except Unavailable as failure:
+            structlog.get_logger().warning("inbox.unread", error=str(failure))
+            return ()
+
+    async def _free_dead(self) -> None:
+        if self._clock.monotonic() - self._looked_for_dead >= _DEAD_EVERY_S:
+            freed = await self._intray.free_dead(self._epoch, self._clock.now())
+            self._looked_for_dead = self._clock.monotonic()
+            if freed:
+                structlog.get_logger().warning("inbox.freed", messages=freed)
+
+    # -- one message
+
+    async def _process(self, one: InHand) -> None:
+        number = one.message.id
+        try:
+            await self._conclude(one)
+        except Unavailable as failure:
+            structlog.get_logger().warning("inbox.deferred", inbox=number, error=str(failure))
+            await self._let_go(number, is_tried=False)
+        except Exception:
+            structlog.get_logger().exception("inbox.failed", inbox=number, attempt=one.attempts)
+            await self._let_go(number, is_tried=True)
+        del self._in_hand[number]
+        self._alarm.ring()
+
+    async def _let_go(self, number: InboxId, *, is_tried: bool) -> None:
+        """Have it done again, after a breath; what cannot be let go now is freed when this process ends."""
+        await self._clock.sleep(_BREATH_S)
+        try:
+            await self._intray.release([number], self._epoch, is_tried=is_tried)
+        except Unavailable as failure:
+            structlog.get_logger().warning("inbox.held", inbox=number, error=str(failure))
+
+    async def _conclude(self, one: InHand) -> None:
+        message = one.message
+        if one.attempts > MAX_ATTEMPTS:
+            why = f"{MAX_ATTEMPTS} attempts came to no end"
+            await self._settle(message, _unparsed(why), None, None, Effects(kind=Kind.UNPARSED, notes=[why]))
+            return
+        reading = await self._read(message)
+        match, sent = await self._match(message, reading)
+        case = Case(
+            arrival=_arrival(message),
+            reading=reading,
+            match=match,
+            sent=sent,
+            author_key=self._key(reading.sender),
+            words=await self._words(reading, sent),
+            now=self._clock.now(),
+            new_id=lambda: sortable_id("evt", self._clock),
+        )
+        await self._settle(message, reading, match, sent, effects(case))
+
+    # -- 2. what it is
+
+    async def _read(self, message: InboxMessage) -> Reading:
+        if message.entry.size_bytes < _LARGE_BYTES:
+            return await self._read_whole(message)
+        async with self._large:
+            return await self._read_whole(message)
+
+    async def _read_whole(self, message: InboxMessage) -> Reading:
+        octets = b"".join([part async for part in self._inbox.parts(message.id)])
+        envelope = EnvelopeFacts(
+            reverse_path=message.entry.reverse_path or None,
+            purposes=_arrival(message).purposes,
+            received_at=message.entry.received_at,
+        )
+        try:
+            return await self._reader.read(octets, envelope)
+        except Exception as fault:  # whatever a hostile message does to its reader, it is kept and goes to its mailbox
+            structlog.get_logger().warning("inbox.unparsed", inbox=message.id, error=repr(fault))
+            return _unparsed(f"{type(fault).__name__}: {fault}")
+
+    # -- 3. what it is about
+
+    async def _match(self, message: InboxMessage, reading: Reading) -> tuple[Match | None, Sent | None]:
+        inquiry = Inquiry(
+            recipients=[*_signed_first(message.entry.recipients), *reading.references.recipients],
+            references=reading.references,
+            enclosed=_enclosed(reading),
+            sender=reading.sender,
+            is_authenticated=_arrival(message).is_authenticated,
+            received_at=message.entry.received_at,
+        )
+        match = await find_thread(inquiry, self._sent_mail, self._codec)
+        if match is None or match.delivery is None:
+            return match, None
+        return match, await self._store.sent(match.delivery, answered_by=self._key(reading.sender))
+
+    async def _words(self, reading: Reading, sent: Sent | None) -> str:
+        """Return what is new in what a human wrote."""
+        if reading.kind not in _HUMAN:
+            return ""
+        original = await self._originals.original(sent.delivery) if sent is not None else None
+        return await asyncio.to_thread(self._cut, reading, original)
+
+    def _key(self, address: str | None) -> PersonKey | None:
+        try:
+            return self._codec.person_key(Address.parse(address)) if address is not None else None
+        except InvalidAddress:
+            return None
+
+    # -- 5. what is kept
+
+    async def _settle(
+        self, message: InboxMessage, reading: Reading, match: Match | None, sent: Sent | None, found: Effects
+    ) -> None:
+        answered = sent.answers_go_to or None if sent is not None else None
+        jobs = self._router().jobs(message.entry.recipients, kind=found.kind, answered=answered)
+        operation = Conclude(
+            message=message.id,
+            epoch=self._epoch,
+            processed=Processed(
+                at=self._clock.now(),
+                kind=str(found.kind),
+                sender=reading.sender,
+                subject=reading.subject,
+                reading=_kept(reading),
+                delivery=match.delivery if match is not None else None,
+                trust=str(match.trust) if match is not None else None,
+                effects=_trail(match, found),
+            ),
+            events=found.events,
+            suppressions=found.suppressions,
+            halt=found.halt,
+            said=found.said,
+            failed=found.failed,
+            mailboxes=jobs,
+        )
+        if not await self._committer.submit(operation):
+            structlog.get_logger().warning("inbox.lost", inbox=message.id)  # taken for dead: somebody else has it
+            return
+        self._on_processed(found)
+        structlog.get_logger().info(
+            "message.processed",
+            inbox=message.id,
+            kind=found.kind.value,
+            delivery=operation.processed.delivery,
+            trust=operation.processed.trust,
+            mailboxes=len(jobs),
+            notes=list(found.notes),
+        )
+
+
+def _arrival(message: InboxMessage) -> Arrival:
+    entry = message.entry
+    findings = entry.verdict.get("findings")
+    checks = {one.get("check") for one in findings if isinstance(one, dict)} if isinstance(findings, list) else set()
+    return Arrival(
+        id=message.id,
+        at=entry.received_at,
+        purposes=frozenset(one.token for one in entry.recipients if one.token is not None),
+        is_authenticated=bool(checks & _PASSED),
+    )
+
+
+def _signed_first(recipients: Sequence[InboxRecipient]) -> list[str]:
+    """Return the addresses, those that tell a person's will before all others."""
+    ordered = sorted(recipients, key=lambda one: (one.token is not Purpose.UNSUBSCRIBE, one.token is None))
+    return [one.address for one in ordered]
+
+
+def _enclosed(reading: Reading) -> Original | None:
+    told = reading.bounce or reading.complaint
+    return told.original if told is not None else None
+
+
+def _unparsed(why: str) -> Reading:
+    return Reading(kind=Kind.UNPARSED, evidence=[Evidence(rule="unparsed", where="message", detail=why[:200])])
+
+
+def _kept(reading: Reading) -> dict[str, Json]:
+    """Return the reading as it is kept: the octets have the texts."""
+    return {name: value for name, value in encode(reading).items() if name not in ("text", "html")}
+
+
+def _trail(match: Match | None, found: Effects) -> dict[str, Json]:
+    matched: dict[str, Json] = {}
+    if match is not None:
+        matched = {"route": str(match.route), "is_participant": match.is_participant}
+    return {**matched, "notes": list(found.notes)}

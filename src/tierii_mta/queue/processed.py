@@ -12,7 +12,7 @@ from tierii_mta.consent.suppression import Suppression
 from tierii_mta.events import Event
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.delivery import DeliveryId, Epoch, Json
-from tierii_mta.queue.received import InboxId
+from tierii_mta.queue.received import InboxId, NewMailboxJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +60,6 @@ class Halt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Addressed:
-    """A mailbox that a received message goes to."""
-
-    mailbox: str  # `domain/local part` of the settings, or an address that it is sent on to
-    recipient: str  # as the client wrote it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Conclude:
     """End the processing of a received message. Result: True, or False if it is no longer in our hand.
 
@@ -82,4 +74,4 @@ class Conclude:
     halt: Halt | None = None
     said: Said | None = None
     failed: DeliveryId | None = None  # submitted mail whose sender is owed a report of it
-    mailboxes: Sequence[Addressed] = ()
+    mailboxes: Sequence[NewMailboxJob] = ()

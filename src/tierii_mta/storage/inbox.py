@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, exists, select, update
 
 from tierii_mta.clock import Instant
+from tierii_mta.correspondence.mailboxes.jobs import JobState
 from tierii_mta.events import EventType
 from tierii_mta.inbound.inbox import InboxMessage
 from tierii_mta.mail.tokens import Purpose
@@ -18,7 +19,7 @@ from tierii_mta.queue.processed import Processed
 from tierii_mta.queue.received import InboxEntry, InboxId, InboxRecipient, InboxState
 from tierii_mta.queue.store import Receive, Received
 from tierii_mta.storage.bulk import Values, insert_parts, insert_returning, insert_rows
-from tierii_mta.storage.codes import INBOX_STATE, INBOX_STATE_OF
+from tierii_mta.storage.codes import INBOX_STATE, INBOX_STATE_OF, MAILBOX_JOB
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.ledger import Ledger, compact_json
 from tierii_mta.storage.received_tables import inbox, inbox_part, inbox_recipient, mailbox_job
@@ -71,7 +72,7 @@ def purge(connection: Connection, before: Instant, limit: int) -> int:
     What nobody has processed yet, or waits for a mailbox, stays.
     """
     is_waiting = inbox.c.state == INBOX_STATE[InboxState.NEW]
-    is_awaited = exists().where(mailbox_job.c.inbox == inbox.c.id, mailbox_job.c.state == 0)
+    is_awaited = exists().where(mailbox_job.c.inbox == inbox.c.id, mailbox_job.c.state == MAILBOX_JOB[JobState.WAITING])
     oldest = (
         select(inbox.c.id, inbox.c.size)
         .where(inbox.c.received_at < before, ~is_waiting, ~is_awaited)

@@ -16,14 +16,14 @@ from tierii_mta.queue.delivery import Epoch, State
 from tierii_mta.queue.processed import Conclude, Halt
 from tierii_mta.queue.received import InboxId, InboxState
 from tierii_mta.storage.backend import is_dead, is_postgres
-from tierii_mta.storage.bulk import Values, insert_rows
 from tierii_mta.storage.codes import INBOX_STATE, STATE, STATE_OF
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.conversations import say
 from tierii_mta.storage.inbox import messages_of
 from tierii_mta.storage.lanes import places
 from tierii_mta.storage.ledger import Ledger, compact_json
-from tierii_mta.storage.received_tables import inbox, mailbox_job
+from tierii_mta.storage.mailbox_jobs import put_into_mailboxes
+from tierii_mta.storage.received_tables import inbox
 from tierii_mta.storage.tables import campaign, delivery
 
 _HALTED = [STATE[state] for state in (State.PENDING, State.RETRY, State.HELD)]
@@ -109,12 +109,8 @@ def conclude(connection: Connection, one: Conclude, ledger: Ledger) -> bool:
         say(connection, one.said, one.message, done.at)
     if one.failed is not None:
         ledger.owe(one.failed, Action.FAILED, done.at)
-    jobs: list[Values] = [(one.message, each.mailbox, each.recipient, 0, done.at, 0, done.at) for each in one.mailboxes]
-    insert_rows(connection, mailbox_job, _JOB, jobs, conflict="ON CONFLICT DO NOTHING")
+    put_into_mailboxes(connection, [(one.message, one.mailboxes)], done.at)
     return True
-
-
-_JOB = ("inbox", "mailbox", "recipient", "state", "due", "attempts", "created_at")
 
 
 def _halt(connection: Connection, halt: Halt, now: Instant, ledger: Ledger) -> None:
