@@ -9,6 +9,7 @@ import pytest
 
 from tierii_mta import shipped, yaml12
 from tierii_mta.daemon.settings import LoadedSettings, Settings, SettingsError, describe, load_settings, settings_from
+from tierii_mta.inbound.checks import Decision
 
 TREE = Path(__file__).parents[2]
 MINIMAL: dict[str, Any] = {"hostname": "mta.example.com"}
@@ -51,6 +52,38 @@ def test_an_unknown_key_names_file_line_and_the_nearest(tmp_path: Path) -> None:
         ({"outbound": {"retry": {"intervals": []}}}, "outbound.retry.intervals: needs at least one wait"),
         ({"dns": {"nameservers": "x"}}, "dns.nameservers: must be a list"),
         ({"log": {"level": "loud"}}, "log.level: must be one of 'debug', 'info', 'warning', 'error'"),
+        (
+            {"smtp": {"inbound": {"checks": {"weights": {"spf_failed": 1}}}}},
+            "smtp.inbound.checks.weights: spf_failed is no rule; see docs/operate/checks.md",
+        ),
+        (
+            {"smtp": {"inbound": {"checks": {"weights": {"spf_temperror": 1}}}}},
+            "smtp.inbound.checks.weights: spf_temperror is a note, which weighs nothing",
+        ),
+        (
+            {"smtp": {"inbound": {"checks": {"weights": {"spf_fail": "accept"}}}}},
+            "smtp.inbound.checks.weights.spf_fail: must be a number from -100 to 100, or quarantine, or reject",
+        ),
+        (
+            {"smtp": {"inbound": {"checks": {"thresholds": {"greylist": 7}}}}},
+            "smtp.inbound.checks.thresholds: must rise: greylist, quarantine, reject",
+        ),
+        (
+            {
+                "smtp": {
+                    "inbound": {"checks": {"lists": [{"zone": "a.example", "weight": 1, "answers": ["10.0.0.0/8"]}]}}
+                }
+            },
+            "smtp.inbound.checks.lists[0].answers: must lie in 127.0.0.0/8",
+        ),
+        (
+            {"smtp": {"inbound": {"checks": {"lists": [{"zone": "a.example", "weight": 1}] * 2}}}},
+            "smtp.inbound.checks.lists: names a zone twice",
+        ),
+        (
+            {"smtp": {"inbound": {"checks": {"rspamd": {"url": "127.0.0.1:11333"}}}}},
+            "smtp.inbound.checks.rspamd.url: must begin with http:// or https://",
+        ),
         ({"domains": {"a b": {}}}, "domains.a b: has a malformed domain: a b"),
         ({"domains": {"a.example": {"dkim": [{"selector": "s"}]}}}, "domains.a.example.dkim[0].key: is missing"),
         (
@@ -192,7 +225,10 @@ def test_each_line_of_the_sample_may_be_uncommented() -> None:
     assert loaded.settings.domains["example.com"].dkim[0].key == Path("/etc/tierii-mta/keys/example.com.s1.pem")
     assert loaded.settings.outbound.sources[0].name == "main"
     assert loaded.settings.outbound.retry.intervals[0] == timedelta(minutes=5)
-    assert loaded.settings.smtp == Settings().smtp
+    smtp, default = loaded.settings.smtp, Settings().smtp
+    assert (smtp.submission, smtp.limits) == (default.submission, default.limits)
+    assert smtp.inbound.checks.thresholds == default.inbound.checks.thresholds
+    assert smtp.inbound.checks.weights == {"spf_fail": 6.0, "dmarc_reject": Decision.QUARANTINE}
 
 
 def test_the_reference_page_is_what_the_model_says() -> None:

@@ -25,13 +25,14 @@ from tierii_mta.daemon.metrics import (
     FRONT_SESSIONS,
     Metrics,
 )
+from tierii_mta.daemon.screening import GRACE, CheckCounts, Memory, Screened, build_screening
 from tierii_mta.daemon.settings import Settings
 from tierii_mta.daemon.settings.values import Endpoint, is_loopback
 from tierii_mta.daemon.sockets import bind, handed_over, written
 from tierii_mta.daemon.supervisor import Stop
 from tierii_mta.errors import ConfigurationError
 from tierii_mta.inbound.arrival import MessageBounds
-from tierii_mta.inbound.checks import AcceptAll
+from tierii_mta.inbound.checks import AcceptAll, Checks
 from tierii_mta.inbound.entrance import Entrance, House
 from tierii_mta.inbound.gate import Bounds, Gate
 from tierii_mta.inbound.listener import Listener
@@ -66,7 +67,9 @@ class Desks:
     submission: Callable[[Session], Judge]
 
 
-def reception_desk(installation: Installation, gate: Gate, committer: Committer) -> Callable[[Session], Judge]:
+def reception_desk(
+    installation: Installation, gate: Gate, committer: Committer, checks: Checks
+) -> Callable[[Session], Judge]:
     """Return who decides on port 25."""
     settings = installation.settings
     return ReceptionDesk(
@@ -74,12 +77,12 @@ def reception_desk(installation: Installation, gate: Gate, committer: Committer)
             _domains(settings), hostname=settings.hostname, codec=installation.codec, now=installation.clock.now
         ),
         committer=committer,
-        checks=AcceptAll(),
+        checks=checks,
         gate=gate,
         reserve=installation.reserve,
         clock=installation.clock,
         hostname=settings.hostname,
-        check_timeout=settings.smtp.inbound.check_timeout,
+        check_timeout=settings.smtp.inbound.check_timeout + GRACE,
     ).judge
 
 
@@ -111,8 +114,8 @@ def submission_desk(installation: Installation, intake: Intake) -> Callable[[Ses
 class FrontDoor:
     """The doors of one process. `run` is a service of the supervisor."""
 
-    def __init__(self, listener: Listener, certificate: Certificate, clock: Clock) -> None:
-        self._listener, self._certificate, self._clock = listener, certificate, clock
+    def __init__(self, listener: Listener, certificate: Certificate, screened: Screened | None, clock: Clock) -> None:
+        self._listener, self._certificate, self._screened, self._clock = listener, certificate, screened, clock
         self._doors: list[tuple[socket.socket, Entrance]] = []
         self.addresses: list[str] = []  # `door host:port`
 
@@ -129,11 +132,14 @@ class FrontDoor:
             watching = [
                 group.create_task(self._listener.run()),
                 group.create_task(self._certificate.watch(self._clock)),
+                *([group.create_task(self._screened.tend())] if self._screened is not None else []),
             ]
             await stop.wait()
             await self._listener.drain(drain.total_seconds())
             for task in watching:
                 task.cancel()
+        if self._screened is not None:
+            await self._screened.close()
 
     def reload(self, settings: Settings) -> None:
         """Take up the certificate anew; raises `ConfigurationError`."""
@@ -159,9 +165,12 @@ def open_front_door(
     certificate = Certificate(settings.tls)
     gate = Gate(_bounds(settings), clock, on_ban=lambda why: metrics.count(FRONT_BANS, reason=why))
     house = House(clock=clock, gate=gate, observer=_Counts(metrics), spool=_spool(settings))
-    front_door = FrontDoor(Listener(house), certificate, clock)
+    screened = _screened(installation, metrics) if "inbound" in roles else None
+    checks = screened.checks if screened is not None else AcceptAll()
+    front_door = FrontDoor(Listener(house), certificate, screened, clock)
     desks = Desks(
-        reception=reception_desk(installation, gate, committer), submission=submission_desk(installation, intake)
+        reception=reception_desk(installation, gate, committer, checks),
+        submission=submission_desk(installation, intake),
     )
     doors = {door for role, doors in ROLES.items() if role in roles for door in doors}
     try:
@@ -171,6 +180,20 @@ def open_front_door(
         front_door.close()
         raise
     return front_door
+
+
+def _screened(installation: Installation, metrics: Metrics) -> Screened | None:
+    """Return the checks of port 25, unless they are switched off."""
+    settings, clock = installation.settings, installation.clock
+    if not settings.smtp.inbound.checks.enabled:
+        return None
+    return build_screening(
+        settings,
+        clock=clock,
+        codec=installation.codec,
+        memory=Memory(greylist=installation.greylist, correspondents=installation.correspondents),
+        witness=CheckCounts(metrics, clock),
+    )
 
 
 def _sockets(settings: Settings, doors: set[Door], environ: Mapping[str, str]) -> Iterator[tuple[Door, socket.socket]]:

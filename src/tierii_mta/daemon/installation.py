@@ -23,6 +23,8 @@ from tierii_mta.daemon.settings import LoadedSettings, Settings
 from tierii_mta.errors import ConfigurationError, Unavailable
 from tierii_mta.inbound.accounts import AccountStore
 from tierii_mta.inbound.inbox import Inbox
+from tierii_mta.inbound.screening.credentials import Correspondents
+from tierii_mta.inbound.screening.greylist import Greylist
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.intake import Intake, Submission
@@ -50,6 +52,8 @@ class Installation:
     inbox: Inbox
     accounts: AccountStore
     reports: ReportStore
+    greylist: Greylist
+    correspondents: Correspondents
 
     @property
     def settings(self) -> Settings:
@@ -146,6 +150,8 @@ async def open_installation(
             database.inbox,
             database.accounts,
             database.reports,
+            database.greylist,
+            database.correspondents,
         )
     finally:
         await database.close()

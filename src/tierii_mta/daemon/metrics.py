@@ -77,6 +77,16 @@ FRONT_REFUSED = Metric(
 )
 FRONT_BANS = Metric("tierii_front_bans_total", "counter", "Addresses put out for a while", ("reason",))
 FRONT_OCTETS = Metric("tierii_front_octets_total", "counter", "Octets that came, by sessions ended", ("door",))
+VERDICTS = Metric("tierii_inbound_verdicts_total", "counter", "Messages judged on port 25", ("decision",))
+FINDINGS = Metric(
+    "tierii_inbound_findings_total", "counter", "Messages of which a rule of the checks was found", ("check",)
+)
+CHECK_TROUBLES = Metric(
+    "tierii_inbound_check_troubles_total",
+    "counter",
+    "Checks that were late or failed: alert on failed",
+    ("check", "how"),
+)
 
 TABLE: Sequence[Metric] = (
     INFO,
@@ -108,6 +118,9 @@ TABLE: Sequence[Metric] = (
     FRONT_REFUSED,
     FRONT_BANS,
     FRONT_OCTETS,
+    VERDICTS,
+    FINDINGS,
+    CHECK_TROUBLES,
 )
 
 

@@ -18,15 +18,21 @@ from tierii_mta.daemon.settings import shape
 from tierii_mta.daemon.settings.loading import format_value
 from tierii_mta.daemon.settings.model import Settings
 from tierii_mta.daemon.settings.values import Endpoint
+from tierii_mta.inbound.checks import Decision
 from tierii_mta.yaml12 import KeyPath, dotted
 
 _WIDTH = 118
 _NOT_YET = "(no part obeys it yet)"
 _TYPES = MappingProxyType(
-    {"str": "text", "SecretStr": "secret", "int": "number", "bool": "true, false", "Path": "path"}
+    {"str": "text", "SecretStr": "secret", "int": "number", "float": "number", "bool": "true, false", "Path": "path"}
 )
 _UNITS: MappingProxyType[Any, str] = MappingProxyType(
-    {timedelta: "duration", Endpoint: "host:port", IPv4Network | IPv6Network: "network"}
+    {
+        timedelta: "duration",
+        Endpoint: "host:port",
+        IPv4Network | IPv6Network: "network",
+        float | Decision: "number, quarantine, reject",
+    }
 )
 
 _SAMPLE_HEAD = """\
@@ -124,7 +130,9 @@ def _type(annotation: Any) -> str:
     if (of := shape.item(annotation)) is not None:
         return f"list of {_type(of)}"
     if shape.is_container(annotation):
-        return "section" if shape.section(annotation) else "sections by name"
+        of = shape.entry(annotation)
+        by_name = "sections" if of is None or shape.section(of) else _type(of)
+        return "section" if shape.section(annotation) else f"{by_name} by name"
     if get_origin(bare) is Literal:
         return ", ".join(get_args(bare))
     return _UNITS.get(bare) or _TYPES.get(bare.__name__, bare.__name__)

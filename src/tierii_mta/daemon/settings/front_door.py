@@ -7,6 +7,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 from typing import Literal
 
+from tierii_mta.daemon.settings.screening import ChecksSettings
 from tierii_mta.daemon.settings.section import Section, key, required
 from tierii_mta.daemon.settings.values import Count, Duration, Endpoint, File, Listen, Network, Size, Wait
 
@@ -23,8 +24,9 @@ class InboundSettings(Section):
         20, "unknown recipients an address may name in an hour; from then on its sessions end (harvesting)"
     )
     check_timeout: Wait = key(
-        timedelta(seconds=30), "for the checks of a message; without their verdict it is accepted, with a note"
+        timedelta(seconds=30), "for the checks of a message; those not done by then are left out, with a note"
     )
+    checks: ChecksSettings = key(ChecksSettings(), "what is found out about a message and its sender")
 
 
 class SubmissionSettings(Section):
