@@ -3,6 +3,7 @@
 The folders in reading order, each importing only those above it here:
 
     clock errors events   time, root exceptions, every event
+    workers               processes for what foreign data can make endless
     mail smtp             what a mail is; how SMTP is spoken (pure, no I/O)
     resolver              how names become hosts
     authentication        who really sent it: DKIM

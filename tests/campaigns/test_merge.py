@@ -19,7 +19,6 @@ from tierii_mta.campaigns.enqueue import enqueue
 from tierii_mta.campaigns.merge import CampaignContent
 from tierii_mta.campaigns.press import EditionUnusable, Menace
 from tierii_mta.campaigns.pressroom.pool import PressPool
-from tierii_mta.campaigns.pressroom.process import Limits
 from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.campaigns.store import CampaignState
@@ -33,6 +32,7 @@ from tierii_mta.queue.delivery import Delivery
 from tierii_mta.queue.store import Quota
 from tierii_mta.storage.backend import SQLITE_FILE
 from tierii_mta.storage.database import Database
+from tierii_mta.workers.process import Limits
 
 PEMS = {"rsa": generate_key(KeyKind.RSA), "ed": generate_key(KeyKind.ED25519)}
 KEYS = tuple(DkimKey("example.com", name, load_private_key(pem)) for name, pem in PEMS.items())

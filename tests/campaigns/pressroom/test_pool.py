@@ -22,12 +22,13 @@ from tierii_mta.authentication.dkim import DkimKey, KeyKind, generate_key, sign
 from tierii_mta.authentication.keys import load_private_key
 from tierii_mta.campaigns.plate import Job, Plate
 from tierii_mta.campaigns.press import Edition, EditionUnusable, Menace, Print
-from tierii_mta.campaigns.pressroom.pool import MAX_WAITING, PressPool, worker_count
-from tierii_mta.campaigns.pressroom.process import Limits
+from tierii_mta.campaigns.pressroom.pool import PressPool
 from tierii_mta.campaigns.store import Snapshot
 from tierii_mta.errors import Unavailable
 from tierii_mta.outbound.content import RenderFailed, WorkerKilled
 from tierii_mta.queue.delivery import Priority
+from tierii_mta.workers.pool import MAX_WAITING, worker_count
+from tierii_mta.workers.process import Limits
 
 KEYS = (DkimKey("example.com", "rsa", load_private_key(generate_key(KeyKind.RSA))),)
 # Of computing time; a mail of ours takes a thousandth.  Silence is the clock's time: it must outlast a busy machine.
@@ -262,7 +263,7 @@ async def test_the_queue_has_an_end(workshop: Workshop) -> None:
         edition = await pool.mount("press", snapshot_of(workshop))
         callers = [asyncio.ensure_future(pool.produce(edition, job(1), ())) for _ in range(MAX_WAITING)]
         await asyncio.sleep(0)
-        with pytest.raises(Unavailable, match="wait to be rendered"):
+        with pytest.raises(Unavailable, match="jobs wait for the press"):
             await pool.produce(edition, job(1), ())
         for caller in callers:
             caller.cancel()
@@ -275,7 +276,7 @@ from tests.campaigns.pressroom.room import job, snapshot_of
 from tests.campaigns.workshop import Workshop
 from tests.support.clock import ManualClock
 from tierii_mta.campaigns.pressroom.pool import PressPool
-from tierii_mta.campaigns.pressroom.process import Limits
+from tierii_mta.workers.process import Limits
 from dataclasses import replace
 from datetime import timedelta
 

@@ -1,6 +1,5 @@
 """What the daemon and a worker say to each other comes across as it was meant, or not at all."""
 
-import json
 from typing import Any
 
 import pytest
@@ -11,9 +10,10 @@ from tests.support.clock import START
 from tierii_mta.authentication.coverage import Coverage
 from tierii_mta.campaigns.plate import Job, Sheet
 from tierii_mta.campaigns.pressroom import wire
-from tierii_mta.campaigns.pressroom.wire import Failure, Frame, FrameReader, Garbled, Printed
+from tierii_mta.campaigns.pressroom.wire import Failure, Printed
 from tierii_mta.campaigns.store import Snapshot
 from tierii_mta.mail.address import Address
+from tierii_mta.workers.wire import Frame, FrameReader, Garbled
 
 TEXTS = st.text(max_size=20)  # lone surrogates included: a contact may hold one
 PRINTED = st.builds(
@@ -93,20 +93,3 @@ def test_whatever_a_worker_says_is_results_or_garbled(octets: bytes) -> None:
 def test_results_that_do_not_fit_are_garbled(head: dict[str, Any]) -> None:
     with pytest.raises(Garbled):
         wire.unpack_results(Frame(head))
-
-
-@pytest.mark.parametrize("text", [b"[]", b"{", b"\xff", b"[" * 100_000])
-def test_a_head_that_is_no_json_object_is_garbled(text: bytes) -> None:
-    with pytest.raises(Garbled):
-        wire.unpack(text, b"")
-
-
-def test_a_frame_without_end_is_refused_before_it_is_read() -> None:
-    with pytest.raises(Garbled, match="256 MB"):
-        list(FrameReader().feed(wire.LENGTHS.pack(2**32 - 1, 0)))
-
-
-def test_nothing_but_json_and_octets_is_on_the_wire() -> None:
-    octets = wire.pack({"a": "ä"}, [b"\x00", b"\x01"])
-    assert octets == wire.LENGTHS.pack(10, 2) + '{"a":"ä"}'.encode() + b"\x00\x01"
-    assert json.loads(octets[8:18]) == {"a": "ä"}

@@ -1,7 +1,6 @@
-"""What the daemon and a press worker say to each other: frames over a socket pair.
+"""What the daemon and a press worker say to each other, in the frames of `workers.wire`.
 
-Owns the encoding, both ways.  A frame is two lengths, a JSON value and raw octets; nothing that is read can be code,
-because a worker runs templates and is not trusted.  Pure.
+Owns the encoding, both ways.  Pure.
 
     daemon → worker   {"edition": 7, "specification": …, "contents": [[name, size], …]}   + the contents
                       {"print": [[edition, local, domain, contact, accepted at, Message-ID, URL], …], "drop": [3]}
@@ -9,11 +8,8 @@ because a worker runs templates and is not trusted.  Pure.
                       {"printed": [result, …], "is_last": whether the batch ends here}    + the octets of each mail
 """
 
-import json
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from tierii_mta.authentication.coverage import Coverage
@@ -21,22 +17,9 @@ from tierii_mta.campaigns.plate import Job, Sheet
 from tierii_mta.campaigns.store import Snapshot
 from tierii_mta.clock import Instant
 from tierii_mta.mail.address import Address
+from tierii_mta.workers.wire import Frame, Garbled, cut, pack
 
-LENGTHS = struct.Struct(">II")  # of the JSON value, of the octets
-MAX_FRAME = 256 << 20
 _SHEET, _FAILED, _UNUSABLE = "sheet", "failed", "unusable"
-
-
-class Garbled(ValueError):
-    """The other side says what it may not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One thing said."""
-
-    head: Mapping[str, Any]
-    octets: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,46 +41,6 @@ class Failure:
 Result = Printed | Failure
 
 
-def pack(head: Mapping[str, Any], octets: Sequence[bytes] = ()) -> bytes:
-    """Return a frame as it goes over the wire."""
-    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    body = b"".join(octets)
-    return b"".join((LENGTHS.pack(len(text), len(body)), text, body))
-
-
-def unpack(head: bytes, octets: bytes) -> Frame:
-    """Return a frame from its two parts; raises `Garbled`."""
-    try:
-        value = json.loads(head.decode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError) as cause:
-        raise Garbled("not JSON") from cause
-    if not isinstance(value, dict):
-        raise Garbled("not an object")
-    return Frame(value, octets)
-
-
-class FrameReader:
-    """Puts frames together from what a socket yields."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, octets: bytes) -> Iterator[Frame]:
-        """Yield the frames that are complete now; raises `Garbled`."""
-        self._buffer += octets
-        while len(self._buffer) >= LENGTHS.size:
-            head, body = LENGTHS.unpack_from(self._buffer)
-            if head + body > MAX_FRAME:
-                raise Garbled("a frame of more than 256 MB")
-            middle, end = LENGTHS.size + head, LENGTHS.size + head + body
-            if len(self._buffer) < end:
-                return
-            with memoryview(self._buffer) as seen:
-                frame = unpack(bytes(seen[LENGTHS.size : middle]), bytes(seen[middle:end]))
-            del self._buffer[:end]
-            yield frame
-
-
 # -- daemon → worker ---------------------------------------------------------------------------------------------
 
 
@@ -115,7 +58,7 @@ def pack_edition(number: int, snapshot: Snapshot) -> bytes:
 def unpack_edition(frame: Frame) -> Snapshot:
     """Return what `pack_edition` packed."""
     names = [name for name, _ in frame.head["contents"]]
-    pieces = _cut(frame.octets, [size for _, size in frame.head["contents"]])
+    pieces = cut(frame.octets, [size for _, size in frame.head["contents"]])
     return Snapshot(specification=frame.head["specification"], contents=dict(zip(names, pieces, strict=True)))
 
 
@@ -172,7 +115,7 @@ def unpack_results(frame: Frame) -> tuple[list[Result], bool]:
     try:
         rows, is_last = frame.head["printed"], bool(frame.head["is_last"])
         sizes = [size for row in rows if row[0] == _SHEET for size in row[5:]]
-        pieces = iter(_cut(frame.octets, sizes))
+        pieces = iter(cut(frame.octets, sizes))
         return [_result(row, pieces) for row in rows], is_last
     except (KeyError, IndexError, TypeError, ValueError) as cause:
         raise Garbled("not results") from cause
@@ -185,15 +128,3 @@ def _result(row: Sequence[Any], pieces: Iterator[bytes]) -> Result:
     data, header = next(pieces), next(pieces)
     sheet = Sheet(data=data, body_hash=str(body_hash), is_8bit=bool(is_8bit), needs_smtputf8=bool(needs_smtputf8))
     return Printed(sheet, Coverage(str(tags), header))
-
-
-def _cut(octets: bytes, sizes: Sequence[int]) -> list[bytes]:
-    """Return the pieces that were joined; ValueError if the sizes are not theirs."""
-    ends = [0]
-    for size in sizes:
-        if size < 0:
-            raise ValueError("a negative size")
-        ends.append(ends[-1] + size)
-    if ends[-1] != len(octets):
-        raise ValueError("the sizes are not those of the octets")
-    return [octets[start:end] for start, end in pairwise(ends)]

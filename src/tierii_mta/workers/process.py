@@ -1,8 +1,8 @@
-"""One press worker as the daemon sees it: started afresh, fed, watched, killed.
+"""One worker as the daemon sees it: started afresh, fed, watched, killed.
 
-Owns a worker's life, which orders it has in hand and which editions it knows; not which orders it gets, nor what
-follows its death (pressroom.pool).  Spawned, never forked: a forked process would hold the store's lock.  Its
-environment is ours cut down to where Python finds modules.  Touches processes.
+Owns a worker's life and which orders it has in hand; not which orders it gets, nor what follows its death
+(workers.pool), nor what is said (a `Dialect`).  Spawned, never forked: a forked process would hold the store's lock.
+Its environment is ours cut down to where Python finds modules.  Touches processes.
 """
 
 import asyncio
@@ -11,22 +11,14 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
-from tierii_mta.authentication.dkim import DkimKey
-from tierii_mta.campaigns.plate import Job
-from tierii_mta.campaigns.press import Edition, Print
-from tierii_mta.campaigns.pressroom import wire
-from tierii_mta.campaigns.pressroom.wire import FrameReader, Garbled, Result
-
-_MODULE = "tierii_mta.campaigns.pressroom.worker"
-_MAX_EDITIONS = 64
-_MAX_EDITION_BYTES = 128_000_000
+from tierii_mta.workers.wire import Frame, FrameReader, Garbled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,41 +26,58 @@ class Limits:
     """What a worker may take."""
 
     memory_bytes: int = 512 << 20  # above what it needs itself
-    computing: timedelta = timedelta(seconds=2)  # of one mail, in computing time
+    computing: timedelta = timedelta(seconds=2)  # of one job, in computing time
     silence: timedelta = timedelta(seconds=5)  # from one result to the next
     start: timedelta = timedelta(seconds=60)  # until it is ready; a busy machine may take long
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Order:
-    """A mail to be printed for a caller who waits."""
+    """A job for a caller who waits. A trade adds what the job is."""
 
-    edition: Edition
-    job: Job
-    keys: Sequence[DkimKey]
-    done: asyncio.Future[Print]
+    done: asyncio.Future[Any]  # of what the trade makes of a result
+    where: str | None = None  # what an error names
+    size_bytes: int = 0  # of what travels to the worker
     deaths: int = 0  # of workers that had this order alone in hand
 
 
-class Owner(Protocol):
+OrderT = TypeVar("OrderT", bound=Order)
+ResultT = TypeVar("ResultT")
+OrderT_contra = TypeVar("OrderT_contra", bound=Order, contravariant=True)
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+ResultT_contra = TypeVar("ResultT_contra", contravariant=True)
+
+
+class Dialect(Protocol[OrderT_contra, ResultT_co]):
+    """What is said to one worker, and how its answers read. Made anew for each, so it may remember what it was told."""
+
+    def request(self, orders: Sequence[OrderT_contra]) -> Iterable[bytes]:
+        """Return the frames of a batch."""
+
+    def results(self, frame: Frame) -> tuple[Sequence[ResultT_co], bool]:
+        """Return results in the order of the batch, and whether it ends with them; raises `Garbled`."""
+
+
+class Owner(Protocol[OrderT_contra, ResultT_contra]):
     """Who hears of a worker. Called from its own calls and from the event loop."""
 
     def ready(self) -> None: ...
 
-    def printed(self, results: Sequence[tuple[Order, Result]]) -> None: ...
+    def finished(self, results: Sequence[tuple[OrderT_contra, ResultT_contra]]) -> None: ...
 
 
-class Worker(asyncio.Protocol):
-    """A worker process; `live` once."""
+class Worker(asyncio.Protocol, Generic[OrderT, ResultT]):
+    """A worker process that runs a module as its program; `live` once."""
 
-    def __init__(self, limits: Limits, owner: Owner) -> None:
-        self.in_hand: deque[Order] = deque()
+    def __init__(
+        self, module: str, dialect: Dialect[OrderT, ResultT], limits: Limits, owner: Owner[OrderT, ResultT]
+    ) -> None:
+        self.in_hand: deque[OrderT] = deque()
         self.batches = 0  # sent and not yet answered in full
         self.has_started = False
         self.is_alone = False  # with an order that is suspected
         self._is_ending = False
-        self._limits, self._owner = limits, owner
-        self._editions: OrderedDict[int, int] = OrderedDict()  # number → octets, least recently used first
+        self._module, self._dialect, self._limits, self._owner = module, dialect, limits, owner
         self._frames = FrameReader()
         self._lost = asyncio.get_running_loop().create_future()
         self._watch: asyncio.TimerHandle | None = None
@@ -99,18 +108,12 @@ class Worker(asyncio.Protocol):
             code = await self._end()
         return f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
 
-    def send(self, orders: Sequence[Order]) -> None:
-        """Give it a batch, with the editions it does not know yet."""
+    def send(self, orders: Sequence[OrderT]) -> None:
+        """Give it a batch."""
         if self._transport is None or not self.is_ready:
             raise RuntimeError("this worker takes no work")
-        needed = {order.edition.number: order.edition for order in orders}
-        drop = self._make_room(needed)
-        for number, edition in needed.items():
-            if number not in self._editions:
-                self._transport.write(wire.pack_edition(number, edition.snapshot))
-                self._editions[number] = edition.size_bytes
-            self._editions.move_to_end(number)
-        self._transport.write(wire.pack_batch([(order.edition.number, order.job) for order in orders], drop))
+        for frame in self._dialect.request(orders):
+            self._transport.write(frame)
         if not self.in_hand:
             self._expect(self._limits.silence)
         self.in_hand.extend(orders)
@@ -136,7 +139,7 @@ class Worker(asyncio.Protocol):
                     self._expect(None)
                     self._owner.ready()
                 else:
-                    self._take(*wire.unpack_results(frame))
+                    self._take(*self._dialect.results(frame))
         except Garbled:
             self.kill()
 
@@ -155,7 +158,7 @@ class Worker(asyncio.Protocol):
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # not from the folder we happen to be in
-            *("-m", _MODULE, *map(str, arguments)),
+            *("-m", self._module, *map(str, arguments)),
             stdin=channel.fileno(),
             stdout=DEVNULL,
             env={"PYTHONPATH": os.pathsep.join(str(Path(place).absolute()) for place in sys.path if place)},
@@ -169,26 +172,13 @@ class Worker(asyncio.Protocol):
             self._transport.abort()
         return await self._process.wait() if self._process is not None else 0
 
-    def _make_room(self, needed: dict[int, Edition]) -> list[int]:
-        """Forget editions, least recently used first, until what is needed has room; return their numbers."""
-        new = [edition.size_bytes for number, edition in needed.items() if number not in self._editions]
-        count, size = len(self._editions) + len(new), sum(self._editions.values()) + sum(new)
-        dropped = []
-        for number in [number for number in self._editions if number not in needed]:
-            if count <= _MAX_EDITIONS and size <= _MAX_EDITION_BYTES:
-                break
-            size -= self._editions.pop(number)
-            count -= 1
-            dropped.append(number)
-        return dropped
-
-    def _take(self, results: list[Result], is_last: bool) -> None:
+    def _take(self, results: Sequence[ResultT], is_last: bool) -> None:
         if len(results) > len(self.in_hand):
             raise Garbled("results nobody asked for")
         done = [(self.in_hand.popleft(), result) for result in results]
         self.batches -= is_last
         self._expect(self._limits.silence if self.in_hand else None)
-        self._owner.printed(done)
+        self._owner.finished(done)
 
     def _expect(self, within: timedelta | None) -> None:
         """Kill the process unless it says something within this time; None: it owes nothing."""
