@@ -102,7 +102,7 @@ class Processor:
         store: SentStore,
         originals: Originals,
         reader: Reader,
-        router: Callable[[], Router],
+        router: Router,
         committer: Committer,
         cut: Cut,
         codec: TokenCodec,
@@ -111,8 +111,7 @@ class Processor:
         concurrency: int = 4,
         on_processed: Callable[[Effects], None] = _nobody_counts,
     ) -> None:
-        """`router` is asked for each message, so that a reload takes effect; `on_processed` hears of each.
-        """
+        """`on_processed` hears of each message that ended."""
         self._intray, self._inbox, self._store, self._originals = intray, inbox, store, originals
         self._reader, self._router, self._committer, self._cut = reader, router, committer, cut
         self._codec, self._clock, self._epoch = codec, clock, epoch
@@ -264,7 +263,7 @@ class Processor:
         self, message: InboxMessage, reading: Reading, match: Match | None, sent: Sent | None, found: Effects
     ) -> None:
         answered = sent.answers_go_to or None if sent is not None else None
-        jobs = self._router().jobs(message.entry.recipients, kind=found.kind, answered=answered)
+        jobs = self._router.jobs(message.entry.recipients, kind=found.kind, answered=answered)
         operation = Conclude(
             message=message.id,
             epoch=self._epoch,

@@ -19,6 +19,8 @@ from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock
 from tierii_mta.consent.suppression import SuppressionList
+from tierii_mta.correspondence.processor import Intray
+from tierii_mta.correspondence.sent import SentStore
 from tierii_mta.daemon.settings import LoadedSettings, Settings
 from tierii_mta.errors import ConfigurationError, Unavailable
 from tierii_mta.inbound.accounts import AccountStore
@@ -54,6 +56,8 @@ class Installation:
     reports: ReportStore
     greylist: Greylist
     correspondents: Correspondents
+    intray: Intray
+    correspondence: SentStore
 
     @property
     def settings(self) -> Settings:
@@ -152,6 +156,8 @@ async def open_installation(
             database.reports,
             database.greylist,
             database.correspondents,
+            database.intray,
+            database.correspondence,
         )
     finally:
         await database.close()

@@ -87,6 +87,10 @@ CHECK_TROUBLES = Metric(
     "Checks that were late or failed: alert on failed",
     ("check", "how"),
 )
+INBOX_PROCESSED = Metric("tierii_inbox_processed_total", "counter", "Received messages by what they were", ("kind",))
+INBOX_EFFECTS = Metric(
+    "tierii_inbox_effects_total", "counter", "What followed from received messages, by event", ("event",)
+)
 
 TABLE: Sequence[Metric] = (
     INFO,
@@ -121,6 +125,8 @@ TABLE: Sequence[Metric] = (
     VERDICTS,
     FINDINGS,
     CHECK_TROUBLES,
+    INBOX_PROCESSED,
+    INBOX_EFFECTS,
 )
 
 
