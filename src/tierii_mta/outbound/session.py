@@ -224,13 +224,14 @@ async def open_session(
     clock: Clock,
     contexts: TlsContexts,
     reuse: Reuse | None = None,
+    is_lmtp: bool = False,
 ) -> Session:
     """Connect, greet and, as `tls` says, start TLS.
 
     Raises `ConnectFailed`, and `smtp.commands.InvalidCommand` for an `ehlo` no host could read.  Leaves no socket
     behind when it raises or is cancelled.
     """
-    client = Client(ehlo, wants_tls=tls.wants_tls, requires_tls=tls.requires_tls)
+    client = Client(ehlo, wants_tls=tls.wants_tls, requires_tls=tls.requires_tls, is_lmtp=is_lmtp)
     try:
         connection = await dial(
             client, (host.address, host.port), local_address=source.local_address(host.address), timeouts=timeouts

@@ -61,19 +61,19 @@ class Client:
     `ended` is None until something is decided: the connection, before its first transaction, or the latest transaction.
     """
 
-    def __init__(self, ehlo: str, *, wants_tls: bool = False, requires_tls: bool = False) -> None:
-        """`ehlo`: our name; `InvalidCommand` if no command can carry it."""
-        self._ehlo = ehlo
-        self._output = commands.ehlo(ehlo)[:0]  # a bad name shows before we dial
+    def __init__(
+        self, ehlo: str, *, wants_tls: bool = False, requires_tls: bool = False, is_lmtp: bool = False
+    ) -> None:
+        """`ehlo`: our name; `InvalidCommand` if no command can carry it. LMTP is for one recipient a transaction."""
+        self._ehlo, self._output = ehlo, b""
+        self._hello = commands.lhlo(ehlo) if is_lmtp else commands.ehlo(ehlo)
         self._wants_tls, self._requires_tls, self._is_secure = wants_tls, requires_tls, False
         self._reader = ReplyReader()
-        self.state = State.GREETING
-        self.extensions = extensions.NONE
+        self.state, self.extensions = State.GREETING, extensions.NONE
         self.ended: Ended | None = None
         self.recipients: dict[Address, Reply] = {}  # the answer to each RCPT of the latest transaction
         self.dot_written = False  # whether the latest transaction's final dot was handed out by next_piece
-        self._needs_rset = False
-        self._is_fresh = True  # no transaction has begun
+        self._needs_rset, self._is_fresh = False, True  # fresh: no transaction has begun
         self._clear()
 
     def _clear(self) -> None:
@@ -145,7 +145,7 @@ class Client:
         self._is_secure = True
         self.extensions = extensions.NONE
         self._reader = ReplyReader()
-        self._write(State.EHLO, commands.ehlo(self._ehlo))
+        self._write(State.EHLO, self._hello)
 
     # --- transactions
 
@@ -252,7 +252,7 @@ class Client:
         self._end(reply)
 
     def _greeted(self, reply: Reply) -> None:
-        self._write(State.EHLO, commands.ehlo(self._ehlo))
+        self._write(State.EHLO, self._hello)
 
     def _introduced(self, reply: Reply) -> None:
         if self.state is State.EHLO:

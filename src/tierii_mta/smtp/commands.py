@@ -45,6 +45,11 @@ def helo(name: str) -> bytes:
     return b"HELO " + _domain(name) + b"\r\n"
 
 
+def lhlo(name: str) -> bytes:
+    """Return LHLO, the EHLO of LMTP (RFC 2033 §4.1)."""
+    return b"LHLO " + _domain(name) + b"\r\n"
+
+
 def mail_from(
     reverse_path: Address | None,
     *,
