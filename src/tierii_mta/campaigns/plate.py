@@ -14,7 +14,6 @@ from typing import Any
 
 from jinja2 import StrictUndefined, Template, Undefined, meta
 
-from tierii_mta.campaigns.plaintext import TextMaker
 from tierii_mta.campaigns.snapshot import Content, read_snapshot
 from tierii_mta.campaigns.specification import Specification
 from tierii_mta.campaigns.store import Snapshot
@@ -23,6 +22,7 @@ from tierii_mta.clock import Instant
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.compose import Skeleton
 from tierii_mta.mail.header import HeaderInjection, address_field, date_field, raw_field, text_field
+from tierii_mta.mail.plaintext import TextMaker
 from tierii_mta.outbound.content import RenderFailed
 from tierii_mta.queue.delivery import Json
 

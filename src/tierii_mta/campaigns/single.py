@@ -14,7 +14,6 @@ from typing import Any
 from jinja2 import Template
 
 from tierii_mta.campaigns.inquiry import recording_undefined
-from tierii_mta.campaigns.plaintext import TextMaker
 from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.template import Sources, TemplateBroken, Templates, make_context
 from tierii_mta.clock import Clock
@@ -34,6 +33,7 @@ from tierii_mta.mail.header import (
     text_field,
 )
 from tierii_mta.mail.message_id import random_message_id
+from tierii_mta.mail.plaintext import TextMaker
 from tierii_mta.outbound.content import RenderFailed
 
 _SUBJECT = "--subject"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierii_mta.campaigns.plaintext import TextMaker
+from tierii_mta.mail.plaintext import TextMaker
 
 
 def to_text(page: str) -> str:
