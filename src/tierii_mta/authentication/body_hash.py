@@ -43,9 +43,11 @@ class Hashed(NamedTuple):
 
 
 async def hash_body(body: Body, wanted: Iterable[Wanted]) -> Mapping[Wanted, Hashed]:
-    """Return each hash that is wanted; raises what reading the body raises."""
+    """Return each hash that is wanted; the body is not read for none. Raises what reading it raises."""
     each = frozenset(wanted)
-    if body.size_bytes > _LARGE_OCTETS and each:
+    if not each:
+        return {}
+    if body.size_bytes > _LARGE_OCTETS:
         return await asyncio.to_thread(_hash, body.pieces(), each)
     return _hash(body.pieces(), each)
 
@@ -54,10 +56,9 @@ def _hash(pieces: Iterator[bytes], wanted: Iterable[Wanted]) -> Mapping[Wanted, 
     forms = {how: _Form(how) for how in {each.how for each in wanted}}
     for each in wanted:
         forms[each.how].hash_also(each.length)
-    if forms:
-        for piece in pieces:
-            for form in forms.values():
-                form.feed(piece)
+    for piece in pieces:
+        for form in forms.values():
+            form.feed(piece)
     return {
         Wanted(form.how, length): Hashed(digest, form.size)
         for form in forms.values()

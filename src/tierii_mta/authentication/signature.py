@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from cryptography.exceptions import InvalidSignature
 
+from tierii_mta.authentication.body_hash import Hashed
 from tierii_mta.authentication.canonical import Canonicalization, canonical_header
 from tierii_mta.authentication.keys import MAX_RSA_BITS, MIN_RSA_BITS, KeyKind, KeyRevoked, PublicKey, parse_record
 from tierii_mta.authentication.tags import MalformedTags, need
@@ -71,9 +72,12 @@ def read_domain(text: str, tag: str) -> str:
     if _NAME.fullmatch(text.lower()) and len(text) <= 253:
         return text.lower()
     try:
-        return parse_domain(text)
+        domain = parse_domain(text)
     except InvalidAddress as cause:
         raise MalformedTags(f"has a tag {tag}= that is not a domain") from cause
+    if domain.startswith("["):
+        raise MalformedTags(f"has a tag {tag}= that is an address")
+    return domain
 
 
 def readable(value: str | None) -> str | None:
@@ -109,6 +113,16 @@ def check_key(key: PublicKey, kind: KeyKind) -> None:
         raise Judged(Result.PERMERROR, "the key is not for mail")
     if key.kind is KeyKind.RSA and not MIN_RSA_BITS <= key.bits <= MAX_RSA_BITS:
         raise Judged(Result.POLICY, f"an RSA key of {key.bits} bits is not accepted")
+
+
+def check_body(body: Hashed, length: int | None, digest: bytes) -> None:
+    """Raise `Judged` unless the hash is that of the whole body; `length` is what the signature covers of it (`l=`)."""
+    if length is not None and length > body.size:
+        raise Judged(Result.PERMERROR, "covers more body than there is")
+    if body.digest != digest:
+        raise Judged(Result.FAIL, "the body is not what was signed")
+    if length is not None and length < body.size:
+        raise Judged(Result.POLICY, "covers only part of the body")
 
 
 def choose_covered(fields: Iterable[HeaderField], covered: Sequence[str]) -> list[bytes]:

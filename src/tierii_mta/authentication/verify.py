@@ -19,6 +19,7 @@ from tierii_mta.authentication.signature import (
     Judged,
     Result,
     canonicalizations,
+    check_body,
     check_key,
     check_signature,
     choose_covered,
@@ -124,8 +125,8 @@ def _read(field: HeaderField) -> Read:
     verdict = Verdict(
         result=result,
         reason=reason,
-        domain=readable(tags.get("d")),
-        selector=readable(tags.get("s")),
+        domain=signature.domain if signature else readable(tags.get("d")),
+        selector=signature.selector if signature else readable(tags.get("s")),
         algorithm=readable(tags.get("a")),
         start=_start(tags.get("b", "")),
     )
@@ -185,7 +186,7 @@ async def _judge(
         return read.verdict
     result, reason = Result.PASS, ""
     try:
-        _check_body(signature, bodies[signature.body])
+        check_body(bodies[signature.body], signature.body.length, signature.body_hash)
         key = await fetch_key(signature.selector, signature.domain, resolver)
         check_key(key, signature.kind)
         _check_identity(signature, key)
@@ -201,16 +202,6 @@ async def _judge(
         key_bits=key.bits if key else None,
         is_testing=key.is_testing if key else False,
     )
-
-
-def _check_body(signature: Signature, body: Hashed) -> None:
-    length = signature.body.length
-    if length is not None and length > body.size:
-        raise Judged(Result.PERMERROR, "covers more body than there is")
-    if body.digest != signature.body_hash:
-        raise Judged(Result.FAIL, "the body is not what was signed")
-    if length is not None and length < body.size:
-        raise Judged(Result.POLICY, "covers only part of the body")
 
 
 def _check_identity(signature: Signature, key: PublicKey) -> None:

@@ -1,0 +1,205 @@
+"""Authentication-Results of others: read, and taken away where they speak in our name.
+
+Owns the reading of RFC 8601 §2.2, as lenient as the fields in the wild are, and which fields a message may not bring
+along (§5): those whose authserv-id is ours, and those so malformed that some reader may take them for ours.  Pure, and
+linear in the length of its input.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tierii_mta.authentication.results import NAME, MethodResult, Property
+from tierii_mta.mail.address import InvalidAddress, parse_domain
+
+MAX_RESULTS = 100
+_SPACE = re.compile(r"\s*")
+_COMMENT_MARK = re.compile(r"[()\\]")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ID = re.compile(r'[^\s;()"=]+')
+_METHOD = re.compile(r"([A-Za-z0-9-]+)\s*(?:/\s*[0-9]+\s*)?=\s*([A-Za-z0-9-]+)")
+_PROPERTY = re.compile(r"([A-Za-z0-9-]+)\s*\.\s*([A-Za-z0-9_.-]+)\s*=")
+_REASON = re.compile(r"reason\s*=", re.IGNORECASE)
+_VERSION = re.compile(r"[0-9]+")
+_BARE = re.compile(r'[^\s;()"]+')
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_BARE_CR = re.compile(rb"\r(?!\n)")
+_NOT_OF_A_NAME = re.compile(rb"[^A-Za-z0-9-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
+_ODD = re.compile(r"[()\"\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]|=\?")  # what readers disagree on
+_NOT_OF_AN_ID = re.compile(r"[^A-Za-z0-9.-]+")
+
+
+class MalformedResults(ValueError):
+    """Not the value of an Authentication-Results field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignResults:
+    """What somebody says they found."""
+
+    authserv_id: str
+    results: tuple[MethodResult, ...]
+
+
+def parse_results(value: str) -> ForeignResults:
+    """Read a field's value; raises `MalformedResults`."""
+    cursor = _Cursor(value)
+    authserv_id = _read_id(cursor)
+    return ForeignResults(authserv_id=authserv_id, results=tuple(_read_results(cursor)))
+
+
+def strip_results(head: bytes, authserv_id: str) -> bytes:
+    """Return a header without the Authentication-Results fields that could be read as ours.
+
+    `head` may end with the empty line; what stands behind that stays as it is.  Never raises.
+    """
+    return b"".join([field for field in split_fields(head) if not _speaks_as(field, authserv_id)])
+
+
+def split_fields(head: bytes) -> Iterator[bytes]:
+    """Yield each field with its continuation lines, malformed ones too; last the empty line and what follows it."""
+    field: list[bytes] = []
+    for found in _LINE.finditer(head):
+        line = found[0]
+        is_end = line in (b"\r\n", b"\n")
+        if field and (is_end or line[:1] not in (b" ", b"\t")):
+            yield b"".join(field)
+            field = []
+        if is_end:
+            yield head[found.start() :]
+            return
+        field.append(line)
+    if field:
+        yield b"".join(field)
+
+
+def _speaks_as(field: bytes, authserv_id: str) -> bool:
+    """Return whether some reader may find our name in it where the authserv-id stands; a bare CR may end a line."""
+    for part in _BARE_CR.split(field):
+        name, _, value = part.partition(b":")
+        if _NOT_OF_A_NAME.sub(b"", name).lower() == NAME.lower().encode() and _could_be(value, authserv_id):
+            return True
+    return False
+
+
+def _could_be(value: bytes, authserv_id: str) -> bool:
+    text = value.decode("utf-8", "replace")
+    try:
+        claimed = _read_id(_Cursor(text))
+        if _PLAIN.fullmatch(claimed):
+            return claimed.lower().rstrip(".") == authserv_id.lower().rstrip(".")
+        return parse_domain(claimed) == parse_domain(authserv_id)
+    except (MalformedResults, InvalidAddress):  # then anything but a harmless mess of others goes
+        return _ODD.search(text) is not None or _letters(authserv_id) in _letters(text)
+
+
+def _letters(text: str) -> str:
+    return _NOT_OF_AN_ID.sub("", text).lower()
+
+
+def _read_id(cursor: "_Cursor") -> str:
+    """Read up to the first semicolon."""
+    cursor.skip()
+    authserv_id = cursor.quoted() or cursor.take(_ID)
+    if not authserv_id:
+        raise MalformedResults("does not say whose results these are")
+    cursor.skip()
+    cursor.take(_VERSION)
+    cursor.skip()
+    if not cursor.is_at_end:
+        raise MalformedResults("has no semicolon behind the name of whose results these are")
+    return authserv_id
+
+
+def _read_results(cursor: "_Cursor") -> Iterator[MethodResult]:
+    for _ in range(MAX_RESULTS):
+        cursor.place += 1  # the semicolon
+        cursor.skip()
+        method = cursor.match(_METHOD)
+        if method:
+            yield _read_result(cursor, method[1].lower(), method[2].lower())
+        elif cursor.take(_BARE).lower() not in ("none", ""):
+            raise MalformedResults("has a result that is not of the form method=result")
+        cursor.skip()
+        if cursor.is_over:
+            return
+        if not cursor.is_at_end:
+            raise MalformedResults("has a result that does not end")
+    raise MalformedResults(f"has more than {MAX_RESULTS} results")
+
+
+def _read_result(cursor: "_Cursor", method: str, result: str) -> MethodResult:
+    reason = ""
+    properties: list[Property] = []
+    while True:
+        cursor.skip()
+        if cursor.is_at_end:
+            return MethodResult(method=method, result=result, reason=reason, properties=tuple(properties))
+        if cursor.match(_REASON):
+            reason = cursor.value()
+        elif found := cursor.match(_PROPERTY):
+            properties.append(Property(kind=found[1].lower(), name=found[2].lower(), value=cursor.value()))
+        elif not (cursor.take(_BARE) or cursor.quoted()):  # words without meaning occur, and say nothing
+            raise MalformedResults("has a result that does not end")
+
+
+class _Cursor:
+    """A place in a value."""
+
+    __slots__ = ("place", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text, self.place = text, 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.place >= len(self.text)
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether a result ends here."""
+        return self.is_over or self.text[self.place] == ";"
+
+    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        found = pattern.match(self.text, self.place)
+        if found:
+            self.place = found.end()
+        return found
+
+    def take(self, pattern: re.Pattern[str]) -> str:
+        found = self.match(pattern)
+        return found[0] if found else ""
+
+    def quoted(self) -> str:
+        """Take a quoted string, "" if there is none."""
+        if self.is_over or self.text[self.place] != '"':
+            return ""
+        found = self.match(_QUOTED)
+        if found is None:
+            raise MalformedResults("has a quoted string without end")
+        return _ESCAPE.sub(r"\1", found[1])
+
+    def value(self) -> str:
+        self.skip()
+        return self.quoted() + self.take(_BARE)
+
+    def skip(self) -> None:
+        """Pass white space and comments."""
+        self.take(_SPACE)
+        while not self.is_over and self.text[self.place] == "(":
+            self._skip_comment()
+            self.take(_SPACE)
+
+    def _skip_comment(self) -> None:
+        depth = 0
+        while found := _COMMENT_MARK.search(self.text, self.place):
+            self.place = found.end()
+            if found[0] == "\\":
+                self.place += 1
+            else:
+                depth += 1 if found[0] == "(" else -1
+                if depth == 0:
+                    return
+        raise MalformedResults("has a comment without end")
