@@ -65,8 +65,6 @@ class Rspamd:
         if len(response.content) > _MAX_ANSWER:
             raise ValueError("its answer is too long")
         said = json.loads(response.content)
-        if said.get("is_skipped"):
-            return observed("rspamd", "it skipped the message", times=0)
         score = float(said["score"])
         symbols = sorted(said.get("symbols", {}).values(), key=lambda one: -abs(float(one.get("score", 0))))
         named = ", ".join(f"{one['name']} {float(one.get('score', 0)):+g}" for one in symbols[:_NAMED])
