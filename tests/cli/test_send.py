@@ -41,6 +41,16 @@ def test_the_same_key_sends_once(cli: CommandLine, text: Path) -> None:
     assert cli("status", "--json").summary["queue"] == {"pending": {"high": 1}}
 
 
+def test_another_mail_under_the_same_key_is_a_conflict(cli: CommandLine, text: Path) -> None:
+    command = (*FROM_ANN, "--text", text, "--idempotency-key", "order-7")
+    cli(*command, "--var", "name=Bo")
+    refused = cli(*command, "--var", "name=Cy")
+
+    assert refused.code == 7
+    assert "order-7" in refused.err
+    assert cli("status", "--json").summary["queue"] == {"pending": {"high": 1}}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [

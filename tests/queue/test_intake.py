@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.queue.plant import CODEC, SCHEDULE, addresses, committing, open_database, plant, recipients
 from tests.support.clock import ManualClock
 from tierii_mta.clock import later
-from tierii_mta.errors import ExitCode, Unavailable
+from tierii_mta.errors import Conflict, ExitCode, Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.queue.delivery import State
 from tierii_mta.queue.intake import PART_BYTES, Intake, Spooled, Submission, split_content
@@ -23,7 +23,9 @@ from tierii_mta.queue.reserve import NoRoom, Reserve
 from tierii_mta.queue.store import CommitFailed
 
 
-def submission(content: bytes = b"Subject: hello\r\n\r\nHello.\r\n", key: str | None = None) -> Submission:
+def submission(
+    content: bytes = b"Subject: hello\r\n\r\nHello.\r\n", key: str | None = None, fingerprint: str | None = None
+) -> Submission:
     return Submission(
         stream="send",
         reverse_path=Address.parse("a@example.com"),
@@ -31,6 +33,7 @@ def submission(content: bytes = b"Subject: hello\r\n\r\nHello.\r\n", key: str | 
         content=content,
         message_id="<m1@example.com>",
         idempotency_key=key,
+        fingerprint=fingerprint,
     )
 
 
@@ -96,6 +99,16 @@ async def test_a_repeated_idempotency_key_answers_with_the_first_message_and_sen
         other = await queue.intake.accept(submission(key="k2"))
         assert not other.is_repeat
         await queue.ended(4)
+
+
+async def test_a_key_that_is_used_for_another_mail_is_a_conflict_and_nothing_is_kept(tmp_path: Path) -> None:
+    async with plant(tmp_path) as queue:
+        await queue.intake.accept(submission(key="k1", fingerprint="spring"))
+        with pytest.raises(Conflict, match="k1"):
+            await queue.intake.accept(submission(key="k1", fingerprint="summer"))
+        for told in ("spring", None):  # None: whoever does not say what it asks for gets the first answer
+            assert (await queue.intake.accept(submission(key="k1", fingerprint=told))).is_repeat
+        await queue.ended(2)
 
 
 async def test_a_message_without_recipients_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ requires.  The octets are unsigned and CR LF only; the queue's intake keeps them
 files it is given.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import getaddresses
@@ -60,6 +62,16 @@ class Single:
     envelope: Envelope
     data: bytes
     message_id: str
+
+
+def fingerprint(mail: Mail) -> str:
+    """Return a hash of what is asked for: equal as long as no word of it and of its files changes.
+
+    Not of the composed mail, whose Date and Message-ID are new each time.
+    """
+    files = [path and hashlib.sha256(path.read_bytes()).hexdigest() for path in (mail.html, mail.text, mail.raw)]
+    asked = [mail.sender, list(mail.recipients), mail.subject, *files, sorted((mail.variables or {}).items())]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
 def compose_single(mail: Mail, *, sender: Sender, clock: Clock) -> Single:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from tierii_mta.campaigns.single import Mail, compose_single
+from tierii_mta.campaigns.single import Mail, compose_single, fingerprint
 from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.errors import UsageError
@@ -26,7 +26,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--raw", type=_FILE, metavar="FILE", help="A whole message instead, header and body.")
 @click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A value for the templates; repeatable.")
 @click.option("--priority", type=click.Choice(["high", "normal", "low"]), default="high", show_default=True)
-@click.option("--idempotency-key", metavar="KEY", help="The same key sends once only, however often it is repeated.")
+@click.option("--idempotency-key", metavar="KEY", help="The same mail is sent once; another under the same key, never.")
 @async_body
 async def send(
     call: Invocation,
@@ -61,6 +61,7 @@ async def send(
             message_id=single.message_id,
             priority=Priority[priority.upper()],
             idempotency_key=idempotency_key,
+            fingerprint=fingerprint(mail) if idempotency_key is not None else None,
             is_smtputf8=single.envelope.needs_smtputf8,
         )
         accepted = await installation.accept(submission)

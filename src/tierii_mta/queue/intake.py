@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tierii_mta.clock import Clock, Instant, sortable_id
+from tierii_mta.errors import Conflict
 from tierii_mta.events import Event, EventType
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
@@ -49,6 +50,7 @@ class Submission:
     priority: Priority = Priority.HIGH
     is_marketing: bool = False
     idempotency_key: str | None = None
+    fingerprint: str | None = None  # of what is asked for under the key: two of one key must not differ
     account: str | None = None  # whose day it counts to
     ret: Return | None = None
     envid: str | None = None
@@ -80,9 +82,9 @@ class Intake:
     async def accept(self, submission: Submission) -> Accepted:
         """Keep the message durably and return its deliveries, in the order of the recipients' first mention.
 
-        A repeated idempotency key answers with the first message, `is_repeat`. Raises `Unavailable` (the sender keeps
-        the message and may try again; `NoRoom` is one that says why, 452), `StatementFailed`, or ValueError for a
-        message without recipients.
+        A repeated idempotency key answers with the first message, `is_repeat`. Raises `Conflict` if that was another
+        mail, by the fingerprints; `Unavailable` (the sender keeps the message and may try again; `NoRoom` is one that
+        says why, 452), `StatementFailed`, or ValueError for a message without recipients.
         """
         if not submission.recipients:
             raise ValueError("a message needs a recipient")
@@ -91,6 +93,11 @@ class Intake:
         result = await self._keep(self._operation(submission, self._clock.now()))
         if result is None:
             raise TypeError("the store answered an Accept without reports with nothing")
+        if result.is_repeat and _differ(submission.fingerprint, result.fingerprint):
+            raise Conflict(
+                f"the idempotency key {submission.idempotency_key!r} was used for another mail, {result.message_id}",
+                remedy="give each mail a key of its own",
+            )
         return result
 
     async def notify(self, notification: Submission, reports: Sequence[ReportKey]) -> Accepted | None:
@@ -124,6 +131,7 @@ class Intake:
             expires_at=self._schedule.expires_at(now),
             is_marketing=submission.is_marketing,
             idempotency_key=submission.idempotency_key,
+            fingerprint=submission.fingerprint,
             account=submission.account,
             ret=submission.ret,
             envid=submission.envid,
@@ -153,6 +161,10 @@ def _new(recipient: Recipient, key: PersonKey) -> NewDelivery:
         notify=recipient.notify,
         orcpt=recipient.orcpt,
     )
+
+
+def _differ(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and one != other
 
 
 def _parts(content: bytes | Spooled) -> Parts:

@@ -85,6 +85,7 @@ class Accept:
     expires_at: Instant
     is_marketing: bool = False
     idempotency_key: str | None = None  # scoped to the stream; a repeated key answers with the first message
+    fingerprint: str | None = None  # of what was asked for under the key; None: not compared
     account: str | None = None  # whose day it counts to, and who knows the recipients from now on
     ret: Return | None = None
     envid: str | None = None  # as it came, in xtext
@@ -103,6 +104,7 @@ class Accepted:
     message: MessageRow
     deliveries: tuple[DeliveryId, ...]
     message_id: str
+    fingerprint: str | None = None  # that of the first, where there is one
     is_repeat: bool = False
     loads: Sequence["LaneLoad"] = ()  # what became claimable, for the directory of the process that accepted it
 

@@ -62,7 +62,7 @@ def _known(
     if not keys:
         return {}
     rows = connection.execute(
-        select(idempotency.c.stream, idempotency.c.key, message.c.id, message.c.message_id)
+        select(idempotency.c.stream, idempotency.c.key, idempotency.c.fingerprint, message.c.id, message.c.message_id)
         .join(message, message.c.id == idempotency.c.message)
         .where(tuple_(idempotency.c.stream, idempotency.c.key).in_(keys))
     ).all()
@@ -73,6 +73,7 @@ def _known(
             message=MessageRow(row.id),
             deliveries=tuple(DeliveryId(one) for one in ids.scalars()),
             message_id=row.message_id,
+            fingerprint=row.fingerprint,
             is_repeat=True,
         )
     return found
@@ -110,7 +111,15 @@ def _keep(
         per_delivery = len(one.events) == len(own)
         for index, event in enumerate(one.events):
             ledger.record([event], delivery=own[index] if per_delivery else None)
-        results.append(Accepted(message=MessageRow(message_id), deliveries=own, message_id=one.message_id, loads=loads))
+        results.append(
+            Accepted(
+                message=MessageRow(message_id),
+                deliveries=own,
+                message_id=one.message_id,
+                fingerprint=one.fingerprint,
+                loads=loads,
+            )
+        )
     return results
 
 
@@ -144,12 +153,12 @@ def _insert_messages(connection: Connection, accepts: Sequence[Accept], streams:
     ids = insert_returning(connection, message, _MESSAGE, [_message_row(one, streams) for one in accepts])
     insert_parts(connection, body_part, ids, [one.parts for one in accepts])
     keys = [
-        (streams[one.stream], one.idempotency_key, message_id)
+        (streams[one.stream], one.idempotency_key, message_id, one.fingerprint)
         for one, message_id in zip(accepts, ids, strict=True)
         if one.idempotency_key is not None
     ]
     # A key that another process commits meanwhile fails this group; tried alone, the member finds its message.
-    insert_rows(connection, idempotency, ("stream", "key", "message"), keys)
+    insert_rows(connection, idempotency, ("stream", "key", "message", "fingerprint"), keys)
     return ids
 
 

@@ -139,6 +139,7 @@ idempotency = Table(
     Column("stream", BigInteger, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("message", BigInteger, nullable=False),
+    Column("fingerprint", Text),  # of what was asked for; None: not told
 )
 
 delivery = Table(

@@ -3,6 +3,8 @@
 NAME = "what comes back"
 
 STATEMENTS = (
+    # --- what was asked for under an idempotency key
+    "ALTER TABLE idempotency ADD COLUMN fingerprint TEXT",
     # --- received mail: who has it in hand, what it turned out to be, which delivery of ours it is about
     "ALTER TABLE inbox ADD COLUMN owner BIGINT",
     "ALTER TABLE inbox ADD COLUMN attempts SMALLINT NOT NULL DEFAULT 0",
