@@ -118,7 +118,7 @@ class Postman:
             box = self._boxes.get(mailbox) or _Box()
             room = min(left, self._room(box, now))
             if _is_address(mailbox):
-                room = min(room, addresses)
+                room = min(room, addresses, 1)
                 addresses -= max(room, 0)
             if due <= now and room > 0:
                 quotas[mailbox] = room
