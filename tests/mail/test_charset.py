@@ -35,8 +35,9 @@ def test_what_is_not_utf_8_is_windows_1252(label: str | None) -> None:
     assert decode("Grüße".encode("cp1252"), label) == "Grüße"
 
 
-def test_one_broken_character_does_not_change_the_charset() -> None:
-    assert decode("Grüße aus K".encode() + b"\xc3n", "utf-8") == "Grüße aus K\N{REPLACEMENT CHARACTER}n"
+@pytest.mark.parametrize("label", [None, "utf-8", "us-ascii"])
+def test_one_broken_character_does_not_change_the_charset(label: str | None) -> None:
+    assert decode("Grüße aus K".encode() + b"\xc3n", label) == "Grüße aus K\N{REPLACEMENT CHARACTER}n"
 
 
 def test_japanese_is_recognised_without_a_label() -> None:

@@ -216,6 +216,11 @@ def test_decoded_octets_end_at_the_bound() -> None:
     assert "the parts are too large together" in mail.faults
 
 
+def test_a_text_ends_where_nobody_writes_any_more() -> None:
+    mail = parse(b"\n" + "ä".encode() * (5 << 20))
+    assert mail.body_text() == "ä" * (4 << 20)
+
+
 # -- anything -------------------------------------------------------------------------------------------------------
 
 _PIECES = st.sampled_from(

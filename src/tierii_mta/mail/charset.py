@@ -109,13 +109,11 @@ def _first_fit(octets: bytes, codec: str | None) -> str | None:
 
 
 def _forced(octets: bytes, codec: str | None) -> str:
-    """Return the text with replacement characters: by the label if most of it fits, else Windows-1252."""
-    if codec is not None and codec not in _WESTERN:
-        text = octets.decode(_WIDER.get(codec, codec), "replace")
-        foreign = sum(not character.isascii() for character in text)
-        if 2 * text.count(REPLACEMENT) <= foreign:
-            return text
-    return octets.decode(_LAST_RESORT, "replace")
+    """Return the text with replacement characters: by the label, or as UTF-8, if most of it fits; else Windows-1252."""
+    likely = "utf_8" if codec is None or codec in _WESTERN else codec
+    text = octets.decode(_WIDER.get(likely, likely), "replace")
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
+    return text if 2 * text.count(REPLACEMENT) <= foreign else octets.decode(_LAST_RESORT, "replace")
 
 
 def _storable(text: str) -> str:

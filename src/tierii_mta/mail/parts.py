@@ -13,6 +13,7 @@ from tierii_mta.mail.charset import decode
 
 _META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset=[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 _WHERE_META_STANDS = 2_000  # octets from the start of an HTML document
+_TEXT_OCTETS = 8 << 20  # what is longer is no text that somebody wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,12 @@ class Part:
         return [field.value for field in self.fields if field.name.lower() == wanted]
 
     def text(self) -> str:
-        """Return the content as characters with line ends of `\\n`. For text; anything else reads as noise."""
+        """Return the content, 8 MB of it at most, as characters with line ends of `\\n`. For text; else it is noise."""
         label = self.parameters.get("charset")
         if label is None and self.content_type == "text/html":
             found = _META_CHARSET.search(self.content, 0, _WHERE_META_STANDS)
             label = found[1].decode("ascii") if found else None
-        text = decode(self.content, label)
+        text = decode(self.content[:_TEXT_OCTETS], label)
         return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
     def walk(self, *, enclosed: bool = False) -> Iterator["Part"]:
