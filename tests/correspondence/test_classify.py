@@ -120,6 +120,11 @@ def test_mail_of_a_list_is_no_reply_to_us() -> None:
     assert reading("I agree.", Purpose.REPLY, **fields).kind is Kind.REPLY
 
 
+def test_an_absence_that_a_list_passes_on_answers_nobody() -> None:
+    found = reading("Away.", subject="Ann Other is out of the office.", list_post="<mailto:l@example.org>")
+    assert found.kind is Kind.LIST
+
+
 def test_all_evidence_is_kept() -> None:
     found = reading("Later.", subject="Automatic reply: Our offer", auto_submitted="auto-replied", precedence="bulk")
     assert [each.rule for each in found.evidence] == ["auto-submitted", "subject:en", "precedence"]

@@ -23,8 +23,11 @@ _LONGEST = timedelta(days=550)  # what is further off is no return
 
 
 def _words(phrases: str) -> re.Pattern[str]:
+    """Return what finds the beginning of a word; Chinese and its kin have no spaces to begin behind."""
     folded = sorted({fold(each) for each in phrases.split("|")}, key=len, reverse=True)
-    return re.compile("|".join(rf"(?<!\w){re.escape(each)}" for each in folded))
+    return re.compile(
+        "|".join(re.escape(each) if each[0] >= "\u3040" else rf"(?<!\w){re.escape(each)}" for each in folded)
+    )
 
 
 _BACK = _words(

@@ -78,7 +78,7 @@ def _by_field() -> Mapping[str, Sequence[_Rule]]:
             Weight.HINT,
             {
                 "precedence x-precedence": r"\W{0,3}(?:bulk|junk)",
-                "x-auto-response-suppress": r"(?!none\b)",
+                "x-auto-response-suppress": r"all$",  # Outlook itself lists what people would not want
                 "message-id": r"<(?:[^<>@]{0,100}-vac@|(?:dovecot-sieve|cmu-sieve|vacation|autoreply|auto-reply)\b)",
                 "x-vacation": _ANY,
             },
@@ -150,12 +150,10 @@ def is_answer_of_a_machine(
 
 def _is_enough(phrase: SubjectPhrase, signs: Signs, *, answers: bool, words: str) -> bool:
     """Whether the subject counts: the less it stands apart or says, the more must support it."""
-    is_firm = signs.has(Weight.MACHINE) or signs.hints(
-        "null-sender", "x-auto-response-suppress", "message-id", "x-vacation"
-    )
+    is_firm = signs.has(Weight.MACHINE) or signs.hints("null-sender", "message-id", "x-vacation")
     if phrase.saying is Saying.TOPIC or phrase.ending is Ending.RUNNING:
         return is_firm
-    return is_firm or answers or signs.hints("precedence", "x-precedence") or says_so(words)
+    return is_firm or answers or signs.has(Weight.HINT) or says_so(words)
 
 
 def says_so(words: str) -> bool:

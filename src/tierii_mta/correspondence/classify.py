@@ -78,10 +78,18 @@ class _Case:
 
     @property
     def is_machine_answer(self) -> bool:
+        """Whether a machine answered. What a list passes on was no answer to us, so its subject proves nothing."""
         is_exchange = any(name.startswith("x-ms-") or name == "thread-index" for name in self.header)
+        phrase = self.phrase if self.list is None else None
         return is_answer_of_a_machine(
-            self.signs, self.phrase, answers=self.answers, is_exchange=is_exchange, words=self.words
+            self.signs, phrase, answers=self.answers, is_exchange=is_exchange, words=self.words
         )
+
+    @property
+    def list(self) -> Evidence | None:
+        """The list that passed it on, unless it came to an address that only our mail carried."""
+        is_ours = not _ANSWERED.isdisjoint(self.facts.purposes)
+        return None if is_ours else list_of(self.header, answers=self.answers)
 
 
 def classify(mail: Mail, facts: EnvelopeFacts, *, words: str, bounce: Bounce | None = None) -> Classification:
@@ -138,9 +146,8 @@ def _rows(case: _Case) -> Iterator[tuple[Kind, Evidence]]:
     yield from _machine_rows(case)
     if (reaction := reaction_of(case.mail)) is not None:
         yield Kind.REACTION, reaction
-    on_list = list_of(case.header, answers=case.answers)
-    if on_list is not None and _ANSWERED.isdisjoint(case.facts.purposes):
-        yield Kind.LIST, on_list
+    if case.list is not None:
+        yield Kind.LIST, case.list
     yield from _person_rows(case)
 
 
@@ -165,13 +172,12 @@ def _unsubscribe_row(case: _Case) -> Iterator[tuple[Kind, Evidence]]:
 
 
 def _machine_rows(case: _Case) -> Iterator[tuple[Kind, Evidence]]:
-    is_answer, is_machine = case.is_machine_answer, case.signs.has(Weight.MACHINE)
-    by_machine = is_answer or is_machine
-    suppresses = case.signs.hints("null-sender", "x-auto-response-suppress")
-    challenge = challenge_in(case.header, case.subject, case.words, is_machine=by_machine or suppresses)
+    is_answer = case.is_machine_answer
+    by_machine = is_answer or case.signs.has(Weight.MACHINE) or case.signs.hints("null-sender")
+    challenge = challenge_in(case.header, case.subject, case.words, is_machine=by_machine)
     if challenge is not None:
         yield Kind.CHALLENGE, challenge
-    received = acknowledgement_in(case.header, case.subject, case.words) if by_machine or suppresses else None
+    received = acknowledgement_in(case.header, case.subject, case.words) if by_machine else None
     if received is not None:
         yield Kind.ACKNOWLEDGEMENT, received
     if is_answer:

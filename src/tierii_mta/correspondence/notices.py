@@ -34,13 +34,16 @@ _CHALLENGE_FIELDS: Mapping[str, str] = {  # fields that challenging programs wri
     "message-id": r".{0,400}-tmda-confirm>",
     "precedence": "spam",
 }
-_CHALLENGES = (  # in the subject
-    "unverified email to|requires verification|verification required|please verify your email to|sender verification|"
-    "verify your message|please confirm your message|confirm your message|confirm your email to|"
-    "message delayed - action required|messages to|your message is awaiting|awaiting verification|"
-    "needs your confirmation|spamblocker|spam arrest|spamarrest|boxtrapper|boxbe|antispam uol|mailinblack|"
-    "demande d'authentification|veuillez vous authentifier|bestätigung erforderlich: ihre e-mail|"
-    "confirme su mensaje|confirmación de remitente|подтвердите отправку"
+_CHALLENGES = (  # in the subject, where something else says that a machine wrote it
+    "requires verification|verification required|please verify your email to|sender verification|verify your message|"
+    "please confirm your message|confirm your message|confirm your email to|message delayed - action required|"
+    "your message is awaiting|awaiting verification|needs your confirmation|demande d'authentification|"
+    "veuillez vous authentifier|bestätigung erforderlich: ihre e-mail|confirme su mensaje|confirmación de remitente|"
+    "подтвердите отправку"
+)
+_CHALLENGERS = (  # in the subject: names and forms of programs
+    "unverified email to|delayed (action required)|spamblocker|spam arrest|spamarrest|boxtrapper|boxbe|antispam uol|"
+    "mailinblack"
 )
 _PROOF = (  # in the text: that its reader shall prove something, or the message waits
     "click the link|click on the link|click here|following link|below link|link below|to deliver your message|"
@@ -94,7 +97,8 @@ def _folded(phrases: str) -> tuple[str, ...]:
     return tuple(fold(each) for each in phrases.split("|"))
 
 
-_CHALLENGE_PHRASES, _PROOF_PHRASES, _RECEIVED_PHRASES = _folded(_CHALLENGES), _folded(_PROOF), _folded(_RECEIVED)
+_CHALLENGE_PHRASES, _CHALLENGER_PHRASES = _folded(_CHALLENGES), _folded(_CHALLENGERS)
+_PROOF_PHRASES, _RECEIVED_PHRASES = _folded(_PROOF), _folded(_RECEIVED)
 _CHALLENGE_PATTERNS = {name: re.compile(pattern) for name, pattern in _CHALLENGE_FIELDS.items()}
 
 
@@ -138,8 +142,9 @@ def challenge_in(header: Header, subject: str, words: str, *, is_machine: bool) 
             if pattern.match(fold(value[:_MAX_VALUE])):
                 return Evidence(rule=f"challenge:{name}", where=f"header {name.title()}", detail=value.strip()[:200])
     folded = fold(subject[:_MAX_VALUE])
-    phrase = next((each for each in _CHALLENGE_PHRASES if each in folded), None)
-    if phrase and is_machine:
+    phrases = (*_CHALLENGER_PHRASES, *(_CHALLENGE_PHRASES if is_machine else ()))
+    phrase = next((each for each in phrases if each in folded), None)
+    if phrase:
         text = fold(words[:2_000])
         if "http" in text and any(each in text for each in _PROOF_PHRASES):
             return Evidence(rule="challenge", where="header Subject, text", detail=phrase)

@@ -212,6 +212,13 @@ _AUTOMATIC_TEXT = (
     "răspuns automat|автоматический ответ|автоответ|автоматична відповідь|αυτόματη απάντηση|otomatik yanıt|"
     "otomatik cevap|自動返信|自動送信|自動応答|自动回复|自动答复|自動回覆|자동 회신|자동 응답|자동으로 발송"
 )
+# What stands behind a name: "Ann Other is out of the office", as Notes writes it.
+_IS_AWAY = (
+    "is out of the office|is out of office|is away from the office|ist außer haus|ist nicht im büro|"
+    "ist abwesend|est absent(e)|est absent|est absente|est absent(e) du bureau|está ausente|"
+    "está fuera de la oficina|è fuori ufficio|è fuori sede|is afwezig|is niet aanwezig|är inte på kontoret|"
+    "er ikke på kontoret|er ikke til stede|está fora do escritório|on poissa toimistosta|jest poza biurem"
+)
 # Words after the phrase that make it longer and no less a phrase: "Out of Office AutoReply: …", "Away message".
 _TAIL = re.compile(r" (?:auto ?-?(?:reply|response)|reply|response|message|notification|notice|re|aw|sv)(?=$|[ :])")
 _CLOSING = " ])*}>!~_=|\"'.…」』】》〉"
@@ -227,6 +234,8 @@ def subject_phrase(subject: str) -> SubjectPhrase | None:
     for candidate in _BY_START.get(rest[:2], ()):
         if rest.startswith(candidate.phrase) and (ending := _ending(rest, candidate.phrase)) is not None:
             return SubjectPhrase(candidate.saying, candidate.language, candidate.phrase, ending)
+    if found := _NAME_IS_AWAY.fullmatch(rest):
+        return SubjectPhrase(Saying.AWAY, "name", found["phrase"], Ending.APART)
     return None
 
 
@@ -279,3 +288,7 @@ def _by_start() -> Mapping[str, Sequence[_Entry]]:
 _BY_START = _by_start()
 _AWAY_PHRASES = tuple(dict.fromkeys(fold(each) for phrases in _AWAY_TEXT.values() for each in phrases.split("|")))
 _AUTOMATIC_PHRASES = tuple(fold(each) for each in _AUTOMATIC_TEXT.split("|"))
+_NAME_IS_AWAY = re.compile(
+    rf"(?:auto: )?[^:?!]{{2,60}} (?P<phrase>{'|'.join(re.escape(fold(each)) for each in _IS_AWAY.split('|'))})"
+    r"[ .]{0,3}(?:\([^()]{0,60}\))?\.?"
+)

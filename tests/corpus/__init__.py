@@ -1,0 +1,1 @@
+"""Mail and contacts that we wrote ourselves, where no public set has them."""
