@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 
 import dkim
@@ -26,7 +27,14 @@ from tierii_mta.clock import SystemClock
 from tierii_mta.errors import Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import open_message_id
-from tierii_mta.mail.tokens import TokenCodec, open_return_path, open_unsubscribe
+from tierii_mta.mail.tokens import (
+    Purpose,
+    SignedAddress,
+    TokenCodec,
+    open_return_path,
+    open_signed_address,
+    open_unsubscribe,
+)
 from tierii_mta.outbound.content import Prepared, RenderFailed, WorkerKilled
 from tierii_mta.queue.delivery import Delivery
 from tierii_mta.queue.store import Quota
@@ -205,3 +213,24 @@ async def test_a_damaged_campaign_says_so(workshop: Workshop, road: Road, damage
         file.execute(damage)
     with pytest.raises(EditionUnusable, match="what the campaign spring sends is damaged"):
         await road.content.prepare(anna)
+
+
+async def test_tracked_replies_come_back_to_an_address_signed_for_this_very_mail(
+    workshop: Workshop, road: Road
+) -> None:
+    text = CAMPAIGN + "reply_to: {name: Acme, email: hello@example.com, track: true}\n"
+    delivery, _ = await road.deliveries(workshop.campaign(text))
+    data = (await road.content.prepare(delivery)).data
+    name, address = parseaddr(parsed(data)["Reply-To"])
+    recipient = Address.parse(delivery.recipient)
+    assert name == "Acme"
+    signed = Address.parse(address)
+    assert signed.domain == "bounce.example.com"
+    assert open_signed_address(road.codec, signed, recipient) == SignedAddress(Purpose.REPLY, delivery.id)
+
+
+async def test_untracked_replies_go_where_the_campaign_says(workshop: Workshop, road: Road) -> None:
+    text = CAMPAIGN + "reply_to: {email: hello@example.com}\n"
+    delivery, _ = await road.deliveries(workshop.campaign(text))
+    data = (await road.content.prepare(delivery)).data
+    assert parseaddr(parsed(data)["Reply-To"])[1] == "hello@example.com"

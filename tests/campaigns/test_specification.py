@@ -106,9 +106,7 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
         "transport: {use: smarthost}",
         "transport: {fallback: [smarthost]}",
         "follow_ups: [{id: nudge, after: 3d}]",
-        "stop_on: [reply]",
         "compliance: {profiles: [can-spam]}",
-        "reply_to: {email: hello@example.com, track: true}",
         "ab_test: {variants: [{id: a}, {id: b}], sample: 20%, winner: {metric: click, after: 4h, otherwise: a}}",
     ],
 )
@@ -170,6 +168,12 @@ def test_transactional_mail_has_high_priority_unless_said_otherwise() -> None:
     assert parse(text, path=Path("c.yaml")).specification.priority is Priority.HIGH
     text = CAMPAIGN.replace("name: Spring sale", "kind: transactional, priority: low")
     assert parse(text, path=Path("c.yaml")).specification.priority is Priority.LOW
+
+
+def test_what_stops_a_campaign_is_one_of_four_words() -> None:
+    line = "stop_on: [reply, unsubscribe, complaint, hard_bounce]"
+    assert parse(with_line(line), path=Path("c.yaml")).specification.stop_on == line[10:-1].split(", ")
+    assert problems(with_line("stop_on: [open]"))
 
 
 def test_the_canonical_form_knows_no_defaults_no_aliases_and_no_contacts() -> None:

@@ -1,8 +1,8 @@
 """Campaign mail at the attempt: the content source of deliveries that are rendered.
 
-Owns which snapshot, links, return path and keys a delivery gets; how a mail looks is `plate`, where the work is done
-`press`.  A campaign whose mails end press workers is paused.  Editions are kept in memory, least recently used first
-out, within a bound in octets.
+Owns which snapshot, links, return path, reply address and keys a delivery gets; how a mail looks is `plate`, where the
+work is done `press`.  A campaign whose mails end press workers is paused.  Editions are kept in memory, least recently
+used first out, within a bound in octets.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ from collections import OrderedDict
 
 from tierii_mta.campaigns.plate import Job
 from tierii_mta.campaigns.press import Edition, EditionUnusable, Menace, Press
-from tierii_mta.campaigns.sender import Sender
+from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.store import CampaignState, CampaignStore
 from tierii_mta.clock import Clock
 from tierii_mta.errors import Refused, TieriiError, Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import message_id
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.mail.tokens import TokenCodec, return_path, seal_unsubscribe
+from tierii_mta.mail.tokens import Purpose, TokenCodec, return_path, seal_unsubscribe, signed_address
 from tierii_mta.outbound.content import Prepared
 from tierii_mta.queue.delivery import Delivery
 
@@ -65,6 +65,7 @@ class CampaignContent:
             accepted_at=delivery.accepted_at,
             message_id=identity,
             unsubscribe_url=self._unsubscribe_url(edition, delivery),
+            reply_to=self._reply_to(edition, delivery, recipient, domain),
         )
         try:
             printed = await self._press.produce(edition, job, domain.keys, priority=delivery.priority)
@@ -80,6 +81,16 @@ class CampaignContent:
             is_8bit=printed.is_8bit,
             needs_smtputf8=printed.needs_smtputf8,
         )
+
+    def _reply_to(
+        self, edition: Edition, delivery: Delivery, recipient: Address, domain: SendingDomain
+    ) -> Address | None:
+        """Return where answers to this very mail go, if the campaign tracks them."""
+        named = edition.specification.reply_to
+        if named is None or not named.track:
+            return None
+        at = domain.reply_domain or domain.return_path
+        return signed_address(self._codec, Purpose.REPLY, delivery.id, recipient, at)
 
     def _unsubscribe_url(self, edition: Edition, delivery: Delivery) -> str:
         """Return the link, or nothing for transactional mail of an installation without a public address."""

@@ -40,6 +40,7 @@ class Job:
     accepted_at: Instant  # becomes Date
     message_id: str
     unsubscribe_url: str
+    reply_to: Address | None = None  # signed for this delivery; None: the one that the campaign names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +117,11 @@ class Plate:
             text_field("Subject", subject),
             self._date_field(job.accepted_at),
             raw_field("Message-ID", job.message_id),
-            *others,
         ]
+        if reply_to := self.specification.reply_to:
+            address = job.reply_to or Address.parse(reply_to.email)
+            fields.append(address_field("Reply-To", [(reply_to.name or None, address)]))
+        fields += others
         if self.specification.is_marketing:
             fields.append(raw_field("List-Unsubscribe", f"<{job.unsubscribe_url}>"))
             if self.specification.unsubscribe.one_click:
@@ -173,8 +177,6 @@ class _Footer:
 def _fixed_fields(specification: Specification) -> list[bytes]:
     """Return From, and what else is the same in every mail."""
     fields = [address_field("From", [(specification.sender.name or None, specification.from_address)])]
-    if reply_to := specification.reply_to:
-        fields.append(address_field("Reply-To", [(reply_to.name or None, Address.parse(reply_to.email))]))
     if listing := specification.mailing_list:
         name = listing.name.replace("\\", "").replace('"', "") if listing.name.isascii() else ""
         fields.append(raw_field("List-Id", f'"{name}" <{listing.id}>' if name else f"<{listing.id}>"))

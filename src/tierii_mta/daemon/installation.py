@@ -96,6 +96,7 @@ class Installation:
             name: SendingDomain(
                 name=name,
                 return_path=settings.return_path(name),
+                reply_domain=settings.reply_domain(name),
                 keys=tuple(DkimKey.load(name, key.selector, Path(key.key)) for key in domain.dkim),
             )
             for name, domain in settings.domains.items()

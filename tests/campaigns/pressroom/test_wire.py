@@ -29,6 +29,7 @@ JOBS = st.builds(
     accepted_at=st.just(START),
     message_id=TEXTS,
     unsubscribe_url=TEXTS,
+    reply_to=st.none() | st.just(Address.parse("r+abc@example.com")),
 )
 
 

@@ -42,6 +42,7 @@ from tierii_mta.campaigns.specification.sections import (
     ScheduleSection,
     SchemaSection,
     Section,
+    StopReason,
     TemplateSection,
     TrackingSection,
     TransportSection,
@@ -87,7 +88,7 @@ class Specification(Section):
     headers: dict[HeaderName, Line] = Field(default_factory=dict)
     ab_test: AbTestSection | None = None
     follow_ups: list[FollowUpSection] = Field(default_factory=list)
-    stop_on: list[str] = Field(default_factory=list)
+    stop_on: list[StopReason] = Field(default_factory=list)
     transport: TransportSection = TransportSection()
     guards: GuardsSection | None = None
     notify: NotifySection | None = None

@@ -36,7 +36,6 @@ class _Missing:
 _MISSING = (
     _Missing(("contacts", "*", "type"), lambda value: value in {"json", "sql", "http"}, "a feed of this type"),
     _Missing(("campaign", "pool"), _is_other_than("default"), "a pool of a campaign's own"),
-    _Missing(("reply_to", "track"), _is_true, "tracking of replies"),
     _Missing(("template", "inline_css"), _is_true, "inlining of CSS"),
     _Missing(("dedupe", "on_conflict"), _is_other_than("first"), "this way of settling duplicates"),
     _Missing(("segment",), _is_set, "a segment"),
@@ -57,7 +56,6 @@ _MISSING = (
     _Missing(("compliance", "profiles"), _is_set, "a compliance profile"),
     _Missing(("ab_test",), _is_set, "an A/B test"),
     _Missing(("follow_ups",), _is_set, "a follow-up"),
-    _Missing(("stop_on",), _is_set, "stopping follow-ups"),
     _Missing(("transport", "use"), _is_other_than("direct-mx"), "a transport other than direct-mx"),
     _Missing(("transport", "fallback"), _is_set, "a fallback transport"),
     _Missing(("guards",), _is_set, "a guard"),

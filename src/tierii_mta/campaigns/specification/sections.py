@@ -107,6 +107,7 @@ VariableName = Annotated[str, AfterValidator(_variable_name)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 ListId = Annotated[str, AfterValidator(_list_id)]
 FilePath = Annotated[str, Field(min_length=1)]
+StopReason = Literal["reply", "unsubscribe", "complaint", "hard_bounce"]
 Slug = Annotated[str, AfterValidator(_slug)]
 
 
