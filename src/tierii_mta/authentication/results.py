@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tierii_mta.mail.header import FOLD_COLUMNS
 
 NAME = "Authentication-Results"
-MAX_VALUE = 320  # characters of a property or reason; an address has at most 254
+MAX_VALUE = 320  # octets of a property or reason; an address has at most 254
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+")  # RFC 2045 §5.1
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+)?@[A-Za-z0-9.-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -80,4 +80,4 @@ def _quoted(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return _CONTROL.sub("?", text[:MAX_VALUE].encode("utf-8", "replace").decode())
+    return _CONTROL.sub("?", text.encode("utf-8", "replace")[:MAX_VALUE].decode("utf-8", "ignore"))

@@ -18,12 +18,11 @@ _COMMENT_MARK = re.compile(r"[()\\]")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ID = re.compile(r'[^\s;()"=]+')
-_METHOD = re.compile(r"([A-Za-z0-9-]+)\s*(?:/\s*[0-9]+\s*)?=\s*([A-Za-z0-9-]+)")
-_PROPERTY = re.compile(r"([A-Za-z0-9-]+)\s*\.\s*([A-Za-z0-9_.-]+)\s*=")
-_REASON = re.compile(r"reason\s*=", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
 _VERSION = re.compile(r"[0-9]+")
 _BARE = re.compile(r'[^\s;()"]+')
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_END = (b"\r\n", b"\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _NOT_OF_A_NAME = re.compile(rb"[^A-Za-z0-9-]+")
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
@@ -63,7 +62,7 @@ def split_fields(head: bytes) -> Iterator[bytes]:
     field: list[bytes] = []
     for found in _LINE.finditer(head):
         line = found[0]
-        is_end = line in (b"\r\n", b"\n")
+        is_end = line in _END
         if field and (is_end or line[:1] not in (b" ", b"\t")):
             yield b"".join(field)
             field = []
@@ -77,6 +76,8 @@ def split_fields(head: bytes) -> Iterator[bytes]:
 
 def _speaks_as(field: bytes, authserv_id: str) -> bool:
     """Return whether some reader may find our name in it where the authserv-id stands; a bare CR may end a line."""
+    if field.startswith(_END):
+        return False
     for part in _BARE_CR.split(field):
         name, _, value = part.partition(b":")
         if _NOT_OF_A_NAME.sub(b"", name).lower() == NAME.lower().encode() and _could_be(value, authserv_id):
@@ -115,34 +116,39 @@ def _read_id(cursor: "_Cursor") -> str:
 
 def _read_results(cursor: "_Cursor") -> Iterator[MethodResult]:
     for _ in range(MAX_RESULTS):
-        cursor.place += 1  # the semicolon
-        cursor.skip()
-        method = cursor.match(_METHOD)
-        if method:
-            yield _read_result(cursor, method[1].lower(), method[2].lower())
-        elif cursor.take(_BARE).lower() not in ("none", ""):
+        if not cursor.take_mark(";"):
+            return  # it is over: results end at a semicolon or there
+        method = cursor.take(_WORD).lower()
+        if cursor.take_mark("/"):
+            cursor.take(_VERSION)
+        if cursor.take_mark("="):
+            yield _read_result(cursor, method)
+        elif method not in ("none", "") or not cursor.is_at_end:
             raise MalformedResults("has a result that is not of the form method=result")
-        cursor.skip()
-        if cursor.is_over:
-            return
-        if not cursor.is_at_end:
-            raise MalformedResults("has a result that does not end")
     raise MalformedResults(f"has more than {MAX_RESULTS} results")
 
 
-def _read_result(cursor: "_Cursor", method: str, result: str) -> MethodResult:
+def _read_result(cursor: "_Cursor", method: str) -> MethodResult:
+    result = cursor.take(_WORD).lower()
+    if not method or not result:
+        raise MalformedResults("has a result that is not of the form method=result")
     reason = ""
     properties: list[Property] = []
-    while True:
-        cursor.skip()
-        if cursor.is_at_end:
-            return MethodResult(method=method, result=result, reason=reason, properties=tuple(properties))
-        if cursor.match(_REASON):
-            reason = cursor.value()
-        elif found := cursor.match(_PROPERTY):
-            properties.append(Property(kind=found[1].lower(), name=found[2].lower(), value=cursor.value()))
-        elif not (cursor.take(_BARE) or cursor.quoted()):  # words without meaning occur, and say nothing
+    cursor.skip()
+    while not cursor.is_at_end:
+        word = cursor.take(_WORD).lower()
+        if cursor.take_mark("."):
+            name = cursor.take(_WORD).lower()
+            if not cursor.take_mark("=") or not word or not name:
+                raise MalformedResults("has a property that is not of the form type.name=value")
+            properties.append(Property(kind=word, name=name, value=cursor.value()))
+        elif cursor.take_mark("="):
+            value = cursor.value()
+            reason = value if word == "reason" else reason  # other words without a type occur, and say nothing
+        elif not word and not cursor.value():
             raise MalformedResults("has a result that does not end")
+        cursor.skip()
+    return MethodResult(method=method, result=result, reason=reason, properties=tuple(properties))
 
 
 class _Cursor:
@@ -172,6 +178,15 @@ class _Cursor:
         found = self.match(pattern)
         return found[0] if found else ""
 
+    def take_mark(self, mark: str) -> bool:
+        """Take a character with white space and comments around it, and return whether it was there."""
+        self.skip()
+        if not self.text.startswith(mark, self.place):
+            return False
+        self.place += 1
+        self.skip()
+        return True
+
     def quoted(self) -> str:
         """Take a quoted string, "" if there is none."""
         if self.is_over or self.text[self.place] != '"':
@@ -182,7 +197,6 @@ class _Cursor:
         return _ESCAPE.sub(r"\1", found[1])
 
     def value(self) -> str:
-        self.skip()
         return self.quoted() + self.take(_BARE)
 
     def skip(self) -> None:
