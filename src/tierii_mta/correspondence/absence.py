@@ -139,9 +139,10 @@ def _lasts_until(folded: str, each: Written, before: str, *, is_range: bool) -> 
 
 
 def _weekday(folded: str, *, sent: date) -> date | None:
-    """Return the weekday that a word of coming back stands before: "back on Monday"."""
+    """Return the weekday that a word of coming back stands beside: "back on Monday"."""
     for each in weekdays_in(folded, sent=sent):
-        if _BACK.search(folded[max(0, each.start - _NEAR_BACK) : each.start]):
+        before = folded[max(0, each.start - _NEAR_BACK) : each.start]
+        if _BACK.search(before) or _BACK_BEHIND.match(folded, each.end):
             return each.day
     return None
 

@@ -9,14 +9,15 @@ Pure.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from tierii_mta.clock import Instant
 from tierii_mta.correspondence.addresses import addresses_in, first_address
 from tierii_mta.correspondence.folding import fold
 from tierii_mta.correspondence.header import Header, first, header_of, moment
-from tierii_mta.correspondence.original import original_of
+from tierii_mta.correspondence.notification import told_by_notification
+from tierii_mta.correspondence.original import original_from, original_of
 from tierii_mta.correspondence.reading import Complaint, Evidence
 from tierii_mta.mail.mime import Mail, Part, parse_fields
 
@@ -72,6 +73,10 @@ def report_of(mail: Mail) -> Report | None:
         told = header_of(parse_fields(part.content[:_MAX_REPORT])) if part is not None else {}
         evidence = Evidence(rule="arf", where="part message/feedback-report" if part else "report-type")
         return Report(_complaint(told, _enclosed(parts), mail, default="other"), _with_type(evidence, told))
+    if (noted := told_by_notification(mail.body_text())) is not None:
+        found = _complaint(noted[0], {}, mail, default="abuse")
+        source = Evidence(rule="notification", where="text", detail="notificationType Complaint")
+        return Report(replace(found, original=original_from(noted[1])), _with_type(source, noted[0]))
     enclosed = _enclosed(parts)
     reason = _is_bare_report(mail.root, enclosed) if enclosed else None
     return Report(_complaint({}, enclosed, mail, default="abuse"), (reason,)) if reason is not None else None
