@@ -98,7 +98,7 @@ DATA_FIELDS: Mapping[EventType, tuple[str, ...]] = {
     EventType.LANE_SUSPENDED: ("scope", "domain", "user", "until", "reason", "reply"),
     EventType.LANE_RESUMED: ("scope", "domain", "user"),
     EventType.INBOUND_RECEIVED: _INBOUND_FIELDS,
-    EventType.INBOUND_QUARANTINED: _INBOUND_FIELDS,
+    EventType.INBOUND_QUARANTINED: (*_INBOUND_FIELDS, "score", "reasons"),
     EventType.INBOUND_DELIVERED: ("inbox", "mailbox", "attempt", "answer"),
     EventType.INBOUND_UNDELIVERED: ("inbox", "mailbox", "attempt", "reason"),
     EventType.MAILBOX_FAILING: ("mailbox", "reason"),

@@ -13,6 +13,7 @@ from tierii_mta.clock import Instant, later
 from tierii_mta.events import EventType
 from tierii_mta.mail.tokens import Purpose
 from tierii_mta.queue.committer import Committer
+from tierii_mta.queue.delivery import Json
 from tierii_mta.queue.intake import PART_BYTES, Spooled
 from tierii_mta.queue.received import InboxEntry, InboxId, InboxRecipient, InboxState
 from tierii_mta.queue.store import Receive, Received, StatementFailed
@@ -88,7 +89,14 @@ async def test_each_message_of_a_group_keeps_its_own_octets_and_recipients(store
 
 async def test_the_event_is_in_the_commit_and_names_the_message(store: Installation) -> None:
     number = await keep(store, recipients=(BOUNCE, SALES))
-    apart = await keep(store, state=InboxState.QUARANTINED, reverse_path="")
+    findings: list[Json] = [
+        {"check": "spf_pass", "detail": "", "score": 0.0},
+        {"check": "helo_unknown", "detail": "", "score": 1.0},
+        {"check": "spf_fail", "detail": "", "score": 4.0},
+        {"check": "dmarc_quarantine", "detail": "", "score": 0.0, "decides": "quarantine"},
+    ]
+    verdict: dict[str, Json] = {"decision": "quarantine", "total": 5.0, "findings": findings}
+    apart = await keep(store, state=InboxState.QUARANTINED, reverse_path="", verdict=verdict)
     received, quarantined = await store.events("inbound.received", "inbound.quarantined")
     assert received.type is EventType.INBOUND_RECEIVED
     assert (received.recipient, received.message_id) == (BOUNCE.address, "<1@elsewhere.example>")
@@ -103,6 +111,9 @@ async def test_the_event_is_in_the_commit_and_names_the_message(store: Installat
     assert quarantined.type is EventType.INBOUND_QUARANTINED
     assert quarantined.data["inbox"] == str(apart)
     assert "tokens" not in quarantined.data
+    assert quarantined.data["score"] == 5.0
+    assert quarantined.data["reasons"] == ["dmarc_quarantine", "spf_fail", "helo_unknown"]
+    assert "score" not in received.data
 
 
 async def test_a_large_message_goes_in_and_out_in_parts(store: Installation) -> None:

@@ -258,6 +258,22 @@ async def test_a_message_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> N
 # -- the verdict
 
 
+async def test_what_speaks_in_our_name_is_stripped_and_our_own_field_stands_on_top(tmp_path: Path) -> None:
+    forged = b"Authentication-Results: MTA.example.com;\r\n dmarc=pass header.from=bank.example\r\n"
+    foreign = b"Authentication-Results: mx.elsewhere.example; spf=pass\r\n"
+    checks = Says(Verdict(fields=b"Authentication-Results: mta.example.com; spf=fail\r\n"))
+    async with open_office(tmp_path, checks=checks) as office:
+        await office.send("sales@example.com", head=forged + foreign + HEAD)
+        (kept,) = await office.kept()
+        content = await office.content(kept)
+        lines = content.split(b"\r\n")
+        assert lines[1] == b"Authentication-Results: mta.example.com; spf=fail"
+        assert lines[2].startswith(b"Received:")
+        assert b"bank.example" not in content
+        assert content.endswith(foreign + HEAD + b"Hello.\r\n")
+        assert kept.entry.size_bytes == len(content)
+
+
 async def test_checks_see_the_session_the_envelope_and_the_message(tmp_path: Path) -> None:
     checks = Says(Verdict(findings=[Finding(check="spf", detail="pass")]))
     async with open_office(tmp_path, checks=checks) as office:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import structlog
 
+from tierii_mta.authentication.results import write_results
 from tierii_mta.clock import Clock
 from tierii_mta.daemon.metrics import CHECK_TROUBLES, FINDINGS, VERDICTS, Metrics
 from tierii_mta.daemon.settings import Settings
@@ -20,7 +21,7 @@ from tierii_mta.daemon.way_out import machine_addresses
 from tierii_mta.inbound.checks import Decision, Incoming, Verdict
 from tierii_mta.inbound.screening.answers import Answers
 from tierii_mta.inbound.screening.content import Content
-from tierii_mta.inbound.screening.credentials import Correspondents
+from tierii_mta.inbound.screening.credentials import Correspondents, Credentials
 from tierii_mta.inbound.screening.greylist import Greylist, Terms
 from tierii_mta.inbound.screening.lists import ANY_ANSWER, Lists, Zone
 from tierii_mta.inbound.screening.origin import ClientName, ReverseName, SenderDomain
@@ -83,6 +84,14 @@ def build_screening(
         ReverseName(resolver),
         ClientName(resolver, own_names={settings.hostname}, own_addresses=machine_addresses()),
         SenderDomain(resolver),
+        Credentials(
+            resolver,
+            memory.correspondents,
+            clock=clock,
+            hostname=settings.hostname,
+            person_key=codec.person_key,
+            sealers=wanted.arc_sealers,
+        ),
         Answers(codec),
         Content(),
         *(one for one in (lists, rspamd) if one is not None),
@@ -94,6 +103,7 @@ def build_screening(
         within=settings.smtp.inbound.check_timeout,
         waiting=Waiting(list=memory.greylist, terms=Terms(**dict(wanted.greylist))),
         trusted=wanted.trusted,
+        results=lambda methods: write_results(settings.hostname, methods),
         witness=witness,
     )
     return Screened(screening, resolver, lists, rspamd)

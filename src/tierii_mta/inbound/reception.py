@@ -10,7 +10,8 @@ A received message, step by step:
                 Anything else would be relayed: 550 5.7.1
 3. `message`    more hosts than a message passes without a loop: 554 5.4.6      (inbound.trace)
                 the verdict, within its time                                    (inbound.checks)
-                kept under our Return-Path and Received, with envelope, facts and event in one commit, then 250
+                kept under fields of ours (Return-Path, Authentication-Results, Received) and without those that
+                speak in our name, with envelope, facts and event in one commit, then 250
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from itertools import chain
 
 import structlog
 
+from tierii_mta.authentication.results_reader import strip_results
 from tierii_mta.clock import Clock, Instant
 from tierii_mta.inbound.checks import Checks, Decision, Incoming, Verdict, judged
 from tierii_mta.inbound.gate import Gate
@@ -186,10 +188,11 @@ class ReceptionJudge:
 
     def _operation(self, transaction: _Transaction, incoming: Incoming, verdict: Verdict) -> Receive:
         message, now = incoming.message, self._desk.clock.now()
-        top = self._top(transaction, message, now, verdict.fields)
+        head = strip_results(message.head, self._desk.hostname)
+        top = self._top(transaction, head, now, verdict.fields)
 
         def read() -> Iterator[bytes]:
-            return chain((top, message.head), message.body())
+            return chain((top, head), message.body())
 
         entry = InboxEntry(
             received_at=now,
@@ -200,7 +203,7 @@ class ReceptionJudge:
             reverse_path=str(incoming.reverse_path or ""),
             recipients=tuple(incoming.recipients),
             message_id=message_id(message.head),
-            size_bytes=len(top) + message.size_bytes,
+            size_bytes=len(top) + len(head) + message.size_bytes - len(message.head),
             verdict=verdict.as_json(),
             session=self._facts(incoming),
         )
@@ -211,7 +214,7 @@ class ReceptionJudge:
         """What Received and the log know the message by."""
         return f"{self._session.id}.{self._messages}"
 
-    def _top(self, transaction: _Transaction, message: Message, now: Instant, fields: bytes) -> bytes:
+    def _top(self, transaction: _Transaction, head: bytes, now: Instant, fields: bytes) -> bytes:
         """Return the fields above the message. An empty line follows where its first line would continue them."""
         trace = received(
             self._session,
@@ -221,7 +224,7 @@ class ReceptionJudge:
             recipient=transaction.only_recipient,
             is_smtputf8=transaction.mail.is_smtputf8,
         )
-        gap = b"\r\n" if message.head[:1] in (b" ", b"\t") else b""
+        gap = b"\r\n" if head[:1] in (b" ", b"\t") else b""
         return return_path(transaction.mail.reverse_path) + fields + trace + gap
 
     def _facts(self, incoming: Incoming) -> dict[str, Json]:

@@ -4,7 +4,7 @@ Owns the rows behind the operation `Receive` and the port `inbound.inbox.Inbox`;
 """
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, exists, select, update
@@ -57,6 +57,8 @@ def _announce(number: InboxId, entry: InboxEntry, ledger: Ledger) -> None:
         "size": entry.size_bytes,
         "recipients": len(entry.recipients),
     }
+    if entry.state is InboxState.QUARANTINED:
+        data |= _grounds(entry)
     ledger.happened(
         _EVENTS[entry.state],
         entry.received_at,
@@ -64,6 +66,14 @@ def _announce(number: InboxId, entry: InboxEntry, ledger: Ledger) -> None:
         recipient=entry.recipients[0].address,
         data=data | ({"tokens": tokens} if tokens else {}),
     )
+
+
+def _grounds(entry: InboxEntry) -> dict[str, Any]:
+    """Return why a message is kept apart, as its verdict tells."""
+    verdict: Mapping[str, Any] = entry.verdict
+    against = [one for one in verdict.get("findings", ()) if one.get("score", 0) > 0 or "decides" in one]
+    against.sort(key=lambda one: ("decides" not in one, -one.get("score", 0)))
+    return {"score": verdict.get("total", 0), "reasons": [one["check"] for one in against]}
 
 
 def purge(connection: Connection, before: Instant, limit: int) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.inbound.screening.cases import BOUNCE, incoming
 from tests.support.clock import ManualClock
+from tierii_mta.authentication.results import MethodResult
 from tierii_mta.clock import Instant
 from tierii_mta.errors import Unavailable
 from tierii_mta.inbound.checks import Decision, Incoming, Verdict
@@ -162,9 +163,9 @@ async def test_the_operators_own_servers_are_named() -> None:
 async def test_the_results_of_all_checks_become_one_field() -> None:
     class Tells(Finds):
         async def look(self, case: Case) -> Report:
-            return Report(methods=[self.name])
+            return Report(methods=[MethodResult(method=self.name, result="pass")])
 
-    written = screening(Tells("a"), Tells("b"), results=lambda methods: "; ".join(methods).encode())
+    written = screening(Tells("a"), Tells("b"), results=lambda all_: "; ".join(one.method for one in all_).encode())
     assert (await written.check(incoming())).fields == b"a; b"
 
 

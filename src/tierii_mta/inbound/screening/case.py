@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
+from tierii_mta.authentication.results import MethodResult
 from tierii_mta.inbound.checks import Incoming
 from tierii_mta.inbound.screening.verdict import Observation
 from tierii_mta.mail.address import Address, InvalidAddress
@@ -24,7 +24,7 @@ _MAX_ADDRESSES = 8000  # octets of From that are read
 _ANGLE = re.compile(r"<([^<>\s]{3,320})>")
 _BARE = re.compile(r"[^\s<>,;:()\"]{1,64}@[^\s<>,;:()\"]{1,255}")
 _LIST_FIELDS = ("list-id", "list-post", "list-unsubscribe", "mailing-list")
-_FORWARD_FIELDS = ("resent-from", "resent-sender", "x-forwarded-to", "x-forwarded-for", "delivered-to")
+_FORWARD_FIELDS = ("resent-from", "resent-sender", "x-forwarded-to", "x-forwarded-for", "delivered-to", "arc-seal")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Report:
     """What one check brings."""
 
     observations: Sequence[Observation] = ()
-    methods: Sequence[Any] = ()  # for Authentication-Results
+    methods: Sequence[MethodResult] = ()  # for Authentication-Results
 
 
 def observed(rule: str, detail: str, times: float = 1.0) -> Report:

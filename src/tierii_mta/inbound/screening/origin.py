@@ -1,18 +1,29 @@
 """Where a message comes from: the name of the client's address, and the name the client gives itself.
 
-Owns iprev (RFC 8601 §3) and what may be wrong with the name in EHLO (RFC 5321 §4.1.1.1, §4.1.3); not lists of
+Owns iprev (RFC 8601 §2.7.3, §3) and what may be wrong with the name in EHLO (RFC 5321 §4.1.1.1, §4.1.3); not lists of
 addresses (lists) nor SPF (credentials).  Touches: the DNS, by way of the Resolver port.
 """
 
 import asyncio
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from types import MappingProxyType
 
+from tierii_mta.authentication.report import IprevResult, iprev_result
 from tierii_mta.inbound.screening.case import Case, Report, observed
+from tierii_mta.inbound.screening.verdict import Observation
 from tierii_mta.mail.address import InvalidAddress, parse_domain
 from tierii_mta.resolver.answer import Absent, Found, Resolver, Tempfail
 
 IpAddress = IPv4Address | IPv6Address
+_RESULTS = MappingProxyType(
+    {
+        "iprev_pass": IprevResult.PASS,
+        "iprev_fail": IprevResult.FAIL,
+        "iprev_missing": IprevResult.PERMERROR,
+        "iprev_temperror": IprevResult.TEMPERROR,
+    }
+)
 _MAX_NAMES = 10  # of one address that are looked at; the field's number, as in RFC 7208 §4.6.4
 
 
@@ -29,23 +40,28 @@ class ReverseName:
         client = case.incoming.session.remote
         if case.is_trusted:
             return Report()
+        rule, detail = await self._judged(client)
+        result = iprev_result(_RESULTS[rule], client, "" if rule == "iprev_pass" else detail)
+        return Report(observations=(Observation(rule=rule, detail=detail),), methods=(result,))
+
+    async def _judged(self, client: IpAddress) -> tuple[str, str]:
         names = await self._resolver.ptr(str(client))
         match names:
             case Tempfail(why):
-                return observed("iprev_temperror", why)
+                return "iprev_temperror", why
             case Absent():
-                return observed("iprev_missing", f"{client} has no name")
+                return "iprev_missing", f"{client} has no name"
             case Found(records):
                 return await self._confirmed(client, records[:_MAX_NAMES])
 
-    async def _confirmed(self, client: IpAddress, names: Collection[str]) -> Report:
+    async def _confirmed(self, client: IpAddress, names: Collection[str]) -> tuple[str, str]:
         answers = await asyncio.gather(*(_has_address(self._resolver, name, client) for name in names))
         for name, has_it in zip(names, answers, strict=True):
             if has_it:
-                return observed("iprev_pass", f"{client} is {name}")
+                return "iprev_pass", f"{client} is {name}"
         if None in answers:
-            return observed("iprev_temperror", f"the names of {client} could not all be looked up")
-        return observed("iprev_fail", f"{client} is said to be {', '.join(names)}, which says otherwise")
+            return "iprev_temperror", f"the names of {client} could not all be looked up"
+        return "iprev_fail", f"{client} is said to be {', '.join(names)}, which says otherwise"
 
 
 class ClientName:
@@ -103,7 +119,7 @@ class SenderDomain:
     async def look(self, case: Case) -> Report:
         """Return whether the domain takes mail; nothing is found of one that does, or of the null sender."""
         sender = case.incoming.reverse_path
-        if sender is None or sender.domain.startswith("["):
+        if case.is_trusted or sender is None or sender.domain.startswith("["):
             return Report()
         domain = sender.domain
         answer = await self._resolver.mx(domain)

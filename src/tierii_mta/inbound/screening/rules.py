@@ -22,7 +22,7 @@ class Rule:
     meaning: str
     is_note: bool = False  # tells something and never weighs anything: the settings cannot change that
     is_trust: bool = False  # whoever this is found of does not wait on the greylist
-    is_ours: bool = False  # the message belongs to mail that we sent: it is not refused
+    is_ours: bool = False  # it belongs to mail that we sent, or a server of ours took it: it is not refused
     is_ignorance: bool = False  # something could not be looked up, which might have spoken for the message
 
 
@@ -95,7 +95,14 @@ RULES: tuple[Rule, ...] = (
     Rule("rspamd", 1.0, "for each point that rspamd gives, from 5 points for the message to 15 against it"),
     _note("rspamd_unusable", "rspamd did not answer"),
     # --- the checks themselves
-    _note("trusted_client", "from a network that the settings trust: checks of the client are left out"),
+    Rule(
+        "trusted_client",
+        0.0,
+        "from a network that the settings trust: nothing is looked up",
+        is_note=True,
+        is_trust=True,
+        is_ours=True,
+    ),
     _unknown("late", "a check was not done in time"),
     _unknown("failed", "a check failed through a fault of ours"),
     Rule("waited", 0.0, "it was greylisted and came again", is_note=True, is_trust=True),

@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
+from tierii_mta.authentication.results import MethodResult
 from tierii_mta.clock import Clock
 from tierii_mta.inbound.checks import Decision, Incoming, Verdict
 from tierii_mta.inbound.screening.case import Case, Report
@@ -61,7 +62,7 @@ class Screening:
         within: timedelta,
         waiting: Waiting | None = None,
         trusted: Collection[IPv4Network | IPv6Network] = (),
-        results: Callable[[Sequence[Any]], bytes] = lambda _: b"",
+        results: Callable[[Sequence[MethodResult]], bytes] = lambda _: b"",
         witness: Witness | None = None,
     ) -> None:
         """`trusted`: networks whose hosts are not judged; `results` writes the field that tells of the methods.
