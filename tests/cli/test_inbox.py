@@ -12,8 +12,10 @@ from tests.cli.conftest import CommandLine
 from tierii_mta.clock import Instant
 from tierii_mta.daemon.installation import open_installation
 from tierii_mta.daemon.settings import load_settings
+from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import Purpose
-from tierii_mta.queue.received import InboxEntry, InboxRecipient, InboxState
+from tierii_mta.queue.processed import Conclude, Processed, Said
+from tierii_mta.queue.received import InboxEntry, InboxRecipient, InboxState, NewMailboxJob
 from tierii_mta.queue.store import Receive
 
 RAW = b"Return-Path: <>\r\nSubject: hello \x1b[31m\xff\r\n\r\nbody \x1b[2J\x00\r\n"
@@ -56,10 +58,11 @@ def received(cli: CommandLine, settings_file: Path) -> CommandLine:
 
 def test_the_newest_message_is_listed_first(received: CommandLine) -> None:
     lines = received("inbox", "ls").out.splitlines()
-    assert lines[0].split() == ["ID", "RECEIVED", "STATE", "SIZE", "FROM", "TO"]
+    assert lines[0].split() == ["ID", "RECEIVED", "STATE", "KIND", "SIZE", "FROM", "TO", "SUBJECT"]
     assert lines[1].startswith("2   2026-09-21T14:13:20.000Z  quarantined")
     assert lines[1].endswith("<>                     sales@lantern.example and 1 more")
-    assert lines[2].split()[:5] == ["1", "2026-09-21T14:13:20.000Z", "new", str(len(RAW)), "ada@elsewhere.example"]
+    facts = ["1", "2026-09-21T14:13:20.000Z", "new", "-", str(len(RAW)), "ada@elsewhere.example"]
+    assert lines[2].split()[:6] == facts
 
 
 def test_a_list_can_be_narrowed(received: CommandLine) -> None:
@@ -97,3 +100,80 @@ def test_an_unknown_message_is_not_found(received: CommandLine) -> None:
     outcome = received("inbox", "show", "99")
     assert outcome.code == 6
     assert "message 99: is not in the inbox" in outcome.err
+
+
+@pytest.fixture
+def processed(received: CommandLine, settings_file: Path) -> CommandLine:
+    """The first message was a reply, and waits for its mailbox."""
+
+    async def process() -> None:
+        async with open_installation(load_settings(settings_file), role="daemon") as installation:
+            at = Instant(1_790_000_001_000)
+            epoch = await installation.queue.register(name="x", role="daemon", pid=1, now=at)
+            (one,) = await installation.intray.claim(epoch, limit=5)
+            done = Processed(
+                at=at,
+                kind="reply",
+                sender="ada@elsewhere.example",
+                subject="Re: hello \x1b[31m",
+                reading={
+                    "kind": "reply",
+                    "sender_name": "Ada",
+                    "evidence": [{"rule": "references", "where": "header In-Reply-To", "detail": "<ours@x>"}],
+                },
+                trust="guess",
+                effects={"route": "subject", "notes": ["reply, by a guess"]},
+            )
+            said = Said(
+                conversation=None,
+                delivery=None,
+                person=PersonKey(b"a" * 16),
+                address="ada@elsewhere.example",
+                campaign=None,
+                subject="hello",
+                answered_id=None,
+                answered_at=at,
+                answered_from="",
+                message_id="<1@elsewhere.example>",
+                sender="ada@elsewhere.example",
+                words="Yes, please.\nAda \x1b[2J",
+            )
+            job = NewMailboxJob(mailbox="lantern.example/sales", recipient="sales@lantern.example")
+            await installation.queue.apply(
+                [Conclude(message=one.message.id, epoch=epoch, processed=done, said=said, mailboxes=[job])]
+            )
+
+    asyncio.run(process())
+    return received
+
+
+def test_what_a_message_turned_out_to_be_is_listed(processed: CommandLine) -> None:
+    lines = processed("inbox", "ls", "--kind", "reply").out.splitlines()
+    assert lines[1].split()[2:4] == ["processed", "reply"]
+    assert lines[1].endswith("Re: hello \N{REPLACEMENT CHARACTER}[31m")
+    assert processed("inbox", "ls", "--kind", "bounce", "--json").summary == {"messages": 0}
+    (first, _) = processed("inbox", "ls", "--state", "processed", "--json").records
+    assert (first["kind"], first["from"], first["trust"]) == ("reply", "ada@elsewhere.example", "guess")
+
+
+def test_a_processed_message_is_shown_with_evidence_match_mailboxes_and_thread(processed: CommandLine) -> None:
+    out = processed("inbox", "show", "1").out
+    assert "kind      reply, of Ada <ada@elsewhere.example>: Re: hello" in out
+    assert "evidence  references, header In-Reply-To: <ours@x>" in out
+    assert "about     an earlier message, guess by subject" in out
+    assert "followed  reply, by a guess" in out
+    assert "mailbox   lantern.example/sales waits until 2026-09-21T14:13:21.000Z" in out
+    assert "thread    1 with ada@elsewhere.example: hello" in out
+    assert "      | Yes, please." in out
+    assert "\x1b" not in out
+    shown = processed("inbox", "show", "1", "--json").summary
+    assert shown["conversation"]["messages"][0]["words"].startswith("Yes, please.")
+    assert [job["state"] for job in shown["mailboxes"]] == ["waiting"]
+    assert shown["effects"] == {"route": "subject", "notes": ["reply, by a guess"]}
+
+
+def test_a_message_is_released_from_quarantine_once(received: CommandLine) -> None:
+    assert received("inbox", "release", "2", "--json").summary == {"message": "2", "state": "new"}
+    assert received("inbox", "show", "2", "--json").summary["state"] == "new"
+    assert received("inbox", "release", "2").code == 7
+    assert received("inbox", "release", "99").code == 6

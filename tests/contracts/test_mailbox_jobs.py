@@ -13,11 +13,12 @@ from tierii_mta.clock import Instant, later
 from tierii_mta.correspondence.mailboxes.jobs import JobState, MailboxJob, Settled
 from tierii_mta.events import EventType
 from tierii_mta.queue.delivery import Epoch
-from tierii_mta.queue.received import InboxId, NewMailboxJob
+from tierii_mta.queue.received import InboxId, InboxState, NewMailboxJob
 from tierii_mta.storage.mailbox_jobs import put_into_mailboxes
 from tierii_mta.storage.received_tables import mailbox_job
 
 SALES, CATCH_ALL = "example.com/sales", "example.com/*"
+NEVER = Instant(0)
 
 
 async def put(store: Installation, *mailboxes: str, recipient: str = "sales@example.com") -> InboxId:
@@ -120,13 +121,31 @@ async def test_what_a_dead_owner_had_in_hand_is_taken_and_the_attempt_counted(st
     assert await store.db.mailbox_jobs.settle([settled(store, job)], epoch=dead) == [False]
 
 
-async def test_jobs_go_with_their_message(store: Installation) -> None:
-    await put(store, SALES)
+async def test_jobs_go_with_their_message_once_they_are_over(store: Installation) -> None:
+    epoch = await store.register()
+    inbox = await keep(store, state=InboxState.QUARANTINED)
+    job = NewMailboxJob(mailbox=SALES, recipient="sales@example.com")
+    await store.db._connections.write(put_into_mailboxes, [(inbox, [job])], store.now())
     store.clock.advance(timedelta(days=10))
-    never = Instant(0)
-    await store.queue.purge(deliveries_before=never, events_before=never, inbox_before=store.now())
-    count = select(func.count()).select_from(mailbox_job)
-    assert await store.db._connections.read(lambda connection: connection.execute(count).scalar_one()) == 0
+    counts = []
+    for _ in range(2):
+        await store.queue.purge(deliveries_before=NEVER, events_before=NEVER, inbox_before=store.now())
+        count = select(func.count()).select_from(mailbox_job)
+        counts.append(await store.db._connections.read(lambda connection: connection.execute(count).scalar_one()))
+        for one in await claim(store, epoch):
+            await store.db.mailbox_jobs.settle([settled(store, one)], epoch=epoch)
+    assert counts == [1, 0]
+
+
+async def test_the_jobs_of_a_message_are_shown(store: Installation) -> None:
+    epoch = await store.register()
+    inbox = await put(store, SALES, CATCH_ALL)
+    await put(store, SALES)
+    (first, *_) = await claim(store, epoch, **{SALES: 1})
+    await store.db.mailbox_jobs.settle([settled(store, first)], epoch=epoch)
+    done, waiting = await store.db.mailbox_jobs.of_message(inbox)
+    assert (done.mailbox, done.state, done.attempts, done.finished_at) == (SALES, JobState.DONE, 1, store.now())
+    assert (waiting.mailbox, waiting.state, waiting.finished_at) == (CATCH_ALL, JobState.WAITING, None)
 
 
 async def test_a_reader_of_events_begins_at_the_newest_and_goes_on_where_it_was(store: Installation) -> None:

@@ -19,6 +19,7 @@ from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock
 from tierii_mta.consent.suppression import SuppressionList
+from tierii_mta.correspondence.mailboxes.jobs import MailboxJobs
 from tierii_mta.correspondence.processor import Intray
 from tierii_mta.correspondence.sent import SentStore
 from tierii_mta.daemon.settings import LoadedSettings, Settings
@@ -58,6 +59,7 @@ class Installation:
     correspondents: Correspondents
     intray: Intray
     correspondence: SentStore
+    mailbox_jobs: MailboxJobs
 
     @property
     def settings(self) -> Settings:
@@ -159,6 +161,7 @@ async def open_installation(
             database.correspondents,
             database.intray,
             database.correspondence,
+            database.mailbox_jobs,
         )
     finally:
         await database.close()

@@ -130,6 +130,7 @@ INBOX_STATE: Mapping[InboxState, int] = {InboxState.NEW: 0, InboxState.QUARANTIN
 INBOX_STATE_OF: Mapping[int, InboxState] = {code: state for state, code in INBOX_STATE.items()}
 
 MAILBOX_JOB: Mapping[JobState, int] = {JobState.WAITING: 0, JobState.DONE: 1, JobState.FAILED: 2}
+MAILBOX_JOB_OF: Mapping[int, JobState] = {code: state for state, code in MAILBOX_JOB.items()}
 
 EVENT: Mapping[EventType, int] = {
     EventType.SENT: 1,

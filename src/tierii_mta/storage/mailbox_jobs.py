@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import ColumnElement, Connection, or_, select, text, update
 
 from tierii_mta.clock import Clock, Instant
-from tierii_mta.correspondence.mailboxes.jobs import JobId, JobState, MailboxJob, Settled
+from tierii_mta.correspondence.mailboxes.jobs import JobId, JobState, JobView, MailboxJob, Settled
 from tierii_mta.queue.delivery import Epoch
 from tierii_mta.queue.received import InboxId, NewMailboxJob
 from tierii_mta.storage.backend import is_dead, is_postgres
 from tierii_mta.storage.bulk import Values, insert_rows
-from tierii_mta.storage.codes import MAILBOX_JOB
+from tierii_mta.storage.codes import MAILBOX_JOB, MAILBOX_JOB_OF
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.received_tables import mailbox_job
@@ -59,6 +59,11 @@ class StoredMailboxJobs:
     async def waiting(self) -> Mapping[str, Instant]:
         return await self._connections.read(_waiting)
 
+    async def of_message(self, message: InboxId) -> Sequence[JobView]:
+        wanted = select(mailbox_job).where(mailbox_job.c.inbox == message).order_by(mailbox_job.c.id)
+        rows = await self._connections.read(lambda connection: connection.execute(wanted).all())
+        return [_view(row) for row in rows]
+
     async def claim(self, quotas: Mapping[str, int], *, epoch: Epoch, now: Instant) -> Sequence[MailboxJob]:
         return await self._connections.write(_claim, quotas, epoch, now)
 
@@ -90,6 +95,18 @@ def _claim(connection: Connection, quotas: Mapping[str, int], epoch: Epoch, now:
             rows = connection.execute(taken.returning(mailbox_job)).all()
             found += [_job(row) for row in sorted(rows, key=lambda row: (row.due, row.id))]
     return found
+
+
+def _view(row: AnyRow) -> JobView:
+    return JobView(
+        mailbox=row.mailbox,
+        recipient=row.recipient,
+        state=MAILBOX_JOB_OF[row.state],
+        attempts=row.attempts,
+        due=Instant(row.due),
+        last_error=row.last_error,
+        finished_at=Instant(row.finished_at) if row.finished_at is not None else None,
+    )
 
 
 def _job(row: AnyRow) -> MailboxJob:

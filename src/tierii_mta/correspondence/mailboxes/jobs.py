@@ -52,11 +52,27 @@ class Settled:
     events: Sequence[Event] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job as operators see it."""
+
+    mailbox: str
+    recipient: str
+    state: JobState
+    attempts: int
+    due: Instant  # of a waiting one
+    last_error: str | None
+    finished_at: Instant | None
+
+
 class MailboxJobs(Protocol):
     """The jobs' side of the database. Each method is atomic."""
 
     async def waiting(self) -> Mapping[str, Instant]:
         """Return of each mailbox that waits for something, when the first of it is due; cheap, however much waits."""
+
+    async def of_message(self, message: InboxId) -> Sequence[JobView]:
+        """Return the jobs of a received message, in the order they were made."""
 
     async def claim(self, quotas: Mapping[str, int], *, epoch: Epoch, now: Instant) -> Sequence[MailboxJob]:
         """Take due jobs into hand, at most so many of each mailbox, earliest due first; each counts an attempt.
