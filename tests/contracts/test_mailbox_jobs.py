@@ -128,9 +128,9 @@ async def test_jobs_go_with_their_message_once_they_are_over(store: Installation
     await store.db._connections.write(put_into_mailboxes, [(inbox, [job])], store.now())
     store.clock.advance(timedelta(days=10))
     counts = []
+    count = select(func.count()).select_from(mailbox_job)
     for _ in range(2):
         await store.queue.purge(deliveries_before=NEVER, events_before=NEVER, inbox_before=store.now())
-        count = select(func.count()).select_from(mailbox_job)
         counts.append(await store.db._connections.read(lambda connection: connection.execute(count).scalar_one()))
         for one in await claim(store, epoch):
             await store.db.mailbox_jobs.settle([settled(store, one)], epoch=epoch)
