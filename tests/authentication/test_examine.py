@@ -83,6 +83,18 @@ async def test_a_dns_failure_that_may_hide_a_pass_is_temporary(server: DnsServer
     assert found.dmarc.result is DmarcResult.TEMPERROR
 
 
+async def test_one_deadline_makes_errors_of_what_is_late_and_keeps_the_rest(
+    server: DnsServer, resolver: StubResolver
+) -> None:
+    head = HEAD.replace(b"news@", b"news@late.")
+    head = sign(head + BODY, [ED25519], now=NOW) + head
+    await examined(resolver, sign(HEAD + BODY, [ED25519], now=NOW) + HEAD)  # all but the late one is in the cache
+    server.fail("_dmarc.late.example.com", "timeout")
+    found = await authenticate(head, Body.of(BODY), ARRIVAL, resolver, now=NOW, within=timedelta(seconds=1))
+    assert (found.spf.result, found.dkim[0].result) == (SpfResult.PASS, Result.PASS)
+    assert found.dmarc.result is DmarcResult.TEMPERROR
+
+
 async def test_a_malformed_line_neither_hides_the_author_nor_stops_the_checks(resolver: StubResolver) -> None:
     found = await examined(resolver, b"no field at all\r\n" + HEAD, replace(ARRIVAL, remote=ip_address("192.0.2.99")))
     assert (found.dmarc.result, found.dmarc.domain) == (DmarcResult.FAIL, "example.com")

@@ -8,6 +8,7 @@ is passed over: nothing vouches for it.  Touches: the DNS, by way of the Resolve
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 
 from tierii_mta.authentication import arc, verify
@@ -25,6 +26,9 @@ from tierii_mta.clock import Instant
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.header import HeaderField, MalformedHeader, parse_header_block
 from tierii_mta.resolver.answer import Resolver
+from tierii_mta.resolver.hurried import HurriedResolver
+
+_WITHIN = timedelta(seconds=20)  # RFC 7208 §4.6.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +62,16 @@ class Authenticity:
         ]
 
 
-async def authenticate(head: bytes, body: Body, arrival: Arrival, resolver: Resolver, *, now: Instant) -> Authenticity:
+async def authenticate(
+    head: bytes, body: Body, arrival: Arrival, resolver: Resolver, *, now: Instant, within: timedelta = _WITHIN
+) -> Authenticity:
     """Return what SPF, DKIM, ARC and DMARC find; raises only what reading the body raises.
 
     `head` is the header with or without the empty line, all line ends CR LF.  The body is read once, in a thread where
-    it is large, and not at all where nothing signs it.
+    it is large, and not at all where nothing signs it.  What the DNS has not told `within` that time is a temporary
+    error of the check that asked; nothing else is lost.
     """
+    resolver = HurriedResolver(resolver, within=within)
     fields = list(_readable(head))
     async with asyncio.TaskGroup() as group:
         spf_task = group.create_task(_check_spf(arrival, resolver, now))
