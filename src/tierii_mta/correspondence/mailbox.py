@@ -77,6 +77,11 @@ class Postman:
         self._settling = asyncio.Lock()
         self._alarm = Alarm(clock)
 
+    @property
+    def failing(self) -> int:
+        """How many mailboxes are down."""
+        return sum(box.failures > 0 for box in self._boxes.values())
+
     def ring(self) -> None:
         """Say that there may be jobs."""
         self._alarm.ring()

@@ -35,14 +35,20 @@ class Forwarder:
     """Sends letters on. One for all mailboxes."""
 
     def __init__(
-        self, *, intake: Intake, inbox: Inbox, codec: TokenCodec, clock: Clock, domains: Mapping[str, str]
+        self,
+        *,
+        intake: Intake,
+        inbox: Inbox,
+        codec: TokenCodec,
+        clock: Clock,
+        domains: Mapping[str, str],
+        default: str,
     ) -> None:
         """`domains`: each of ours, return paths and reply domains among them → where rewritten senders are opened;
-        the first one rewrites for whatever belongs to none of them.
+        `default` is where those are that belong to none.
         """
         self._intake, self._inbox, self._codec, self._clock = intake, inbox, codec, clock
-        self._domains = domains
-        self._default = next(iter(domains.values()))
+        self._domains, self._default = domains, default
 
     async def send_on(self, letter: Letter, address: Address) -> Outcome:
         """Put a letter to an address into the queue; one to a rewritten sender goes to the sender."""
