@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.correspondence.letters import facts, letter, reading
+from tests.support.corpora import messages
 from tierii_mta.correspondence.read import read
 from tierii_mta.correspondence.reading import EnvelopeFacts, Kind
 from tierii_mta.mail.tokens import Purpose
@@ -128,6 +129,12 @@ def test_an_absence_that_a_list_passes_on_answers_nobody() -> None:
 def test_all_evidence_is_kept() -> None:
     found = reading("Later.", subject="Automatic reply: Our offer", auto_submitted="auto-replied", precedence="bulk")
     assert [each.rule for each in found.evidence] == ["auto-submitted", "subject:en", "precedence"]
+
+
+@pytest.mark.corpus
+def test_the_vacation_replies_of_the_public_corpus_are_automatic_answers() -> None:
+    kinds = {name: read(octets, facts()).kind for name, octets in messages("bounces", "rfc3834-*.eml")}
+    assert set(kinds.values()) == {Kind.AUTO_REPLY}
 
 
 HEADERS = st.sampled_from(

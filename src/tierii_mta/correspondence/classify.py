@@ -21,7 +21,7 @@ from tierii_mta.correspondence.addresses import addresses_in, first_address
 from tierii_mta.correspondence.auto_reply import Signs, Weight, is_answer_of_a_machine, signs_of
 from tierii_mta.correspondence.complaint import Report, report_of
 from tierii_mta.correspondence.folding import fold
-from tierii_mta.correspondence.header import Header, first, header_of, moment, zone
+from tierii_mta.correspondence.header import Header, first, moment, zone
 from tierii_mta.correspondence.notices import acknowledgement_in, challenge_in, list_of, reaction_of, receipt_of
 from tierii_mta.correspondence.phrases import Ending, Saying, SubjectPhrase, away_in, subject_phrase
 from tierii_mta.correspondence.reading import (
@@ -92,9 +92,14 @@ class _Case:
         return None if is_ours else list_of(self.header, answers=self.answers)
 
 
-def classify(mail: Mail, facts: EnvelopeFacts, *, words: str, bounce: Bounce | None = None) -> Classification:
-    """Return the kind. `words`: what the sender wrote, without quotes and signature; `bounce`: read by `bounces`."""
-    case = _case(mail, facts, words=words, bounce=bounce)
+def classify(
+    mail: Mail, facts: EnvelopeFacts, *, header: Header, words: str, bounce: Bounce | None = None
+) -> Classification:
+    """Return the kind.
+
+    `header`: that of the mail; `words`: what the sender wrote, without quotes and signature; `bounce`: as it was read.
+    """
+    case = _case(mail, facts, header=header, words=words, bounce=bounce)
     rows = list(_rows(case))
     kind = rows[0][0] if rows else Kind.OTHER
     evidence = dict.fromkeys((*(each for _, each in rows), *_signs(case)))
@@ -111,8 +116,7 @@ def classify(mail: Mail, facts: EnvelopeFacts, *, words: str, bounce: Bounce | N
     )
 
 
-def _case(mail: Mail, facts: EnvelopeFacts, *, words: str, bounce: Bounce | None) -> _Case:
-    header = header_of(mail.root.fields)
+def _case(mail: Mail, facts: EnvelopeFacts, *, header: Header, words: str, bounce: Bounce | None) -> _Case:
     subject = first(header, "subject") or ""
     return _Case(
         mail=mail,

@@ -36,7 +36,7 @@ def read(octets: bytes, facts: EnvelopeFacts) -> Reading:
     mail = parse(octets)
     header = header_of(mail.root.fields)
     text, html = mail.body_text()[:MAX_TEXT], mail.body_html()[:MAX_TEXT]
-    found = classify(mail, facts, words=text)
+    found = classify(mail, facts, header=header, words=text)
     subject = (first(header, "subject") or "")[:_MAX_SUBJECT]
     sender = first(header, "from") or ""
     return Reading(

@@ -6,8 +6,6 @@ be authenticated, or the message came to an address we signed for it), nor the l
 RFC 8058.  Pure.
 """
 
-import re
-
 from tierii_mta.correspondence.folding import fold
 
 _MAX_ORDER = 60  # characters: what is longer is no single word
@@ -92,7 +90,7 @@ def _table(phrases: str) -> frozenset[str]:
 
 _FIRM_ORDERS = frozenset[str]().union(*map(_table, _FIRM.values()))
 _LOOSE_ORDERS = _table(_LOOSE)
-_WISH = re.compile("|".join(sorted((re.escape(fold(each)) for each in _WISHES.split("|")), key=len, reverse=True)))
+_WISHED = tuple(fold(each) for each in _WISHES.split("|"))
 
 
 def order_in(subject: str, words: str) -> str | None:
@@ -114,8 +112,8 @@ def _goes_with(other: str | None, said: str, in_text: str | None) -> bool:
 
 def wish_in(subject: str, words: str) -> str | None:
     """Return the words inside a text that sound like the wish, or None."""
-    found = _WISH.search(fold(f"{subject[: _MAX_ORDER * 5]}\n{words[:_MAX_TEXT]}"))
-    return found[0] if found else None
+    folded = fold(f"{subject[: _MAX_ORDER * 5]}\n{words[:_MAX_TEXT]}")
+    return next((phrase for phrase in _WISHED if phrase in folded), None)
 
 
 def _word(text: str) -> str | None:
