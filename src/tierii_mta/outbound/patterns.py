@@ -32,7 +32,8 @@ _WORDS = {
 """Words in capitals stand for these in the phrases below."""
 
 
-def _phrases(reply_class: ReplyClass, lines: str, only: int | None = None) -> TextPattern:
+def phrases(reply_class: ReplyClass, lines: str, only: int | None = None) -> TextPattern:
+    """Return the pattern of several lines of phrases; words in capitals stand for those of `_WORDS`."""
     joined = "|".join(line.strip() for line in lines.split("\n") if line.strip())
     spelled = re.sub(" THEN |[A-Z]{4,}", lambda word: _WORDS[word[0].strip()], joined)
     return TextPattern(reply_class, re.compile(spelled), only)
@@ -40,7 +41,7 @@ def _phrases(reply_class: ReplyClass, lines: str, only: int | None = None) -> Te
 
 PLAIN: tuple[TextPattern, ...] = (
     # the recipient's own choice: words of a block list, but not about us
-    _phrases(
+    phrases(
         ReplyClass.POLICY_RELATED,
         r"""
         refused due to recipient preferences
@@ -48,8 +49,10 @@ PLAIN: tuple[TextPattern, ...] = (
         \bsender(?: address| domain)? (?:\w+ ){0,2}(?:blocked|blacklisted|blocklisted) by (?:the )?(?:recipient|user)
         """,
     ),
+    # what stands in the message, where a block list of links has it
+    phrases(ReplyClass.SPAM_CONTENT, r"\b(?:black|block)list(?:ed)? (?:url|uri|link)s?\b|\b(?:uribl|surbl)\b"),
     # refusals of us: block lists and reputation
-    _phrases(
+    phrases(
         ReplyClass.SPAM_BLOCK,
         r"""
         \b(?:black|block|deny)[ -]?list(?:s|ed|ing)?\b
@@ -85,7 +88,7 @@ PLAIN: tuple[TextPattern, ...] = (
         """,
     ),
     # refusals of us: who we say we are is not shown
-    _phrases(
+    phrases(
         ReplyClass.AUTHENTICATION_FAILED,
         r"""
         \bdmarc\b|\bspf\b|\bdkim\b(?!-sig)|\bsender ?id\b
@@ -104,7 +107,7 @@ PLAIN: tuple[TextPattern, ...] = (
         """,
     ),
     # greylisting and rates, whatever the first digit
-    _phrases(
+    phrases(
         ReplyClass.TRANSIENT_FAILURE,
         r"""
         gr[ae]y[ -]?list|\bpostgrey\b|\[gl01\]
@@ -120,8 +123,8 @@ PLAIN: tuple[TextPattern, ...] = (
         (?:service|server|system) (?:is )?(?:temporarily|currently) (?:unavailable|down)
         """,
     ),
-    _phrases(ReplyClass.VIRUS_RELATED, r"\bvirus|\binfected\b|\bmalware\b|\btrojan\b|\bclamav\b|\beicar\b|\bphish"),
-    _phrases(
+    phrases(ReplyClass.VIRUS_RELATED, r"\bvirus|\binfected\b|\bmalware\b|\btrojan\b|\bclamav\b|\beicar\b|\bphish"),
+    phrases(
         ReplyClass.PROHIBITED_ATTACHMENT,
         r"""
         FILEs? THEN (?:prohibited|blocked|banned|denied|rejected|forbidden)
@@ -130,7 +133,7 @@ PLAIN: tuple[TextPattern, ...] = (
         - banned\b|content presents a potential
         """,
     ),
-    _phrases(
+    phrases(
         ReplyClass.SPAM_CONTENT,
         r"""
         (?:looks like|identified as|classified as|considered|detected as|marked as) (?:\w+ ){0,3}(?:spam|junk)
@@ -145,7 +148,7 @@ PLAIN: tuple[TextPattern, ...] = (
         not accepted for policy reasons|\[ph01\]
         """,
     ),
-    _phrases(
+    phrases(
         ReplyClass.QUOTA_ISSUES,
         r"""
         PERSON THEN (?:full|out of (?:space|storage))\b
@@ -157,19 +160,19 @@ PLAIN: tuple[TextPattern, ...] = (
         disk quota|disk full|no space left
         """,
     ),
-    _phrases(
+    phrases(
         ReplyClass.CHALLENGE_RESPONSE,
         r"""
         challenge[ -/]response|\bboxbe\b|\bspamarrest\b
         (?:click|visit|follow)\b.{0,80}\b(?:confirm|verify) (?:that )?you
         """,
     ),
-    _phrases(ReplyClass.INVALID_RECIPIENT, r"resolver\.adr\.\w{0,20}notfound|recipient not found by smtp address"),
-    _phrases(ReplyClass.POLICY_RELATED, r"resolver\.rst\."),
+    phrases(ReplyClass.INVALID_RECIPIENT, r"resolver\.adr\.\w{0,20}notfound|recipient not found by smtp address"),
+    phrases(ReplyClass.POLICY_RELATED, r"resolver\.rst\."),
 )
 
 TEXTS: tuple[TextPattern, ...] = (
-    _phrases(
+    phrases(
         ReplyClass.INVALID_SENDER,
         r"""
         \bsender THEN (?:rejected|refused|invalid|unknown|malformed|unrouteable)
@@ -180,7 +183,7 @@ TEXTS: tuple[TextPattern, ...] = (
         (?:return|reverse)[ -]path\b.{0,40}\b(?:invalid|rejected|not)
         """,
     ),
-    _phrases(
+    phrases(
         ReplyClass.RELAY_DENIED,
         r"""
         relay(?:ing)? (?:access )?(?:is )?(?:denied|prohibited|rejected|not (?:permitted|allowed))
@@ -190,7 +193,7 @@ TEXTS: tuple[TextPattern, ...] = (
         not in (?:my|our|the) (?:list of )?(?:domains?|relay)
         """,
     ),
-    _phrases(
+    phrases(
         ReplyClass.INACTIVE_MAILBOX,
         r"""
         PERSON THEN (?:disabled|inactive|deactivated|suspended|expired|closed)
@@ -200,16 +203,17 @@ TEXTS: tuple[TextPattern, ...] = (
         """,
     ),
     # before "no such user", which a missing domain resembles
-    _phrases(
+    phrases(
         ReplyClass.BAD_DOMAIN,
         r"""
         (?:domain|domain name|host or domain name)\b.{0,40}\b(?:not found|does not exist|doesn't exist|nxdomain)
         domain\b.{0,40}\b(?:not reachable|does not accept|no longer)
-        no such (?:domain|host)|unknown (?:domain|host)|\bnull mx\b|bad destination (?:system|domain)
+        no such (?:domain|host)|unknown (?:domain|host)|(?<!client )(?<!your )\bhost unknown|\bnull mx\b
+        bad destination (?:system|domain)
         """,
         only=5,
     ),
-    _phrases(
+    phrases(
         ReplyClass.INVALID_RECIPIENT,
         r"""
         PERSON THEN (?:unknown|invalid|undeliverable)\b
@@ -225,10 +229,10 @@ TEXTS: tuple[TextPattern, ...] = (
         """,
         only=5,
     ),
-    _phrases(
+    phrases(
         ReplyClass.INVALID_RECIPIENT, r"user unknown|unknown user|no such user|unverified (?:address|recipient)", only=4
     ),
-    _phrases(
+    phrases(
         ReplyClass.CONTENT_RELATED,
         r"""
         MESSAGE THEN too (?:big|large|long)
@@ -240,15 +244,15 @@ TEXTS: tuple[TextPattern, ...] = (
         (?:not|isn't) (?:\w+ )?(?:rfc ?\d{3,4}|rfc-?compliant|compliant)|rfc ?(?:2822|5322)
         """,
     ),
-    _phrases(
+    phrases(
         ReplyClass.ROUTING_ERRORS,
         r"""
         too many hops|hop count|mail loop|loops? back|routing loop|loop detected|message is looping
         unrouteable|unable to route|no route to (?:host|domain)|host unreachable
         """,
     ),
-    _phrases(ReplyClass.TOO_MANY_RECIPIENTS, r"too many (?:recipients|rcpt)|recipients? (?:count )?limit"),
-    _phrases(
+    phrases(ReplyClass.TOO_MANY_RECIPIENTS, r"too many (?:recipients|rcpt)|recipients? (?:count )?limit"),
+    phrases(
         ReplyClass.BAD_CONFIGURATION,
         r"""
         \bmisconfigur|config(?:uration)? (?:error|problem)|configured incorrectly
@@ -256,19 +260,19 @@ TEXTS: tuple[TextPattern, ...] = (
         (?:invalid|bad) (?:helo|ehlo)
         """,
     ),
-    _phrases(
+    phrases(
         ReplyClass.DNS_FAILURE,
         r"dns (?:query|lookup|error|failure|server|timeout)|name ?server|lookup (?:failure|failed)",
     ),
-    _phrases(
+    phrases(
         ReplyClass.BAD_CONNECTION,
         r"""
         timed? ?-?out|connection (?:lost|reset|closed|dropped|aborted)|lost connection|broken pipe
         tls (?:handshake|negotiation)|handshake fail
         """,
     ),
-    _phrases(ReplyClass.NO_ANSWER_FROM_HOST, r"connection refused|no answer|did not respond|could not connect"),
-    _phrases(
+    phrases(ReplyClass.NO_ANSWER_FROM_HOST, r"connection refused|no answer|did not respond|could not connect"),
+    phrases(
         ReplyClass.PROTOCOL_ERRORS,
         r"""
         (?:command|parameter|argument)s? THEN (?:unrecogni[sz]ed|invalid)
@@ -278,8 +282,8 @@ TEXTS: tuple[TextPattern, ...] = (
         need (?:mail|rcpt|helo|ehlo)|no valid recipients
         """,
     ),
-    _phrases(ReplyClass.SPAM_RELATED, r"\bspam|unsolicited|\bjunk\b|\bube\b|\bbulk (?:mail|e-?mail)|\banti-?spam"),
-    _phrases(
+    phrases(ReplyClass.SPAM_RELATED, r"\bspam|unsolicited|\bjunk\b|\bube\b|\bbulk (?:mail|e-?mail)|\banti-?spam"),
+    phrases(
         ReplyClass.POLICY_RELATED,
         r"""
         polic(?:y|ies)|administrative|prohibit|not (?:allowed|permitted|authori[sz]ed|accepted)
@@ -288,8 +292,8 @@ TEXTS: tuple[TextPattern, ...] = (
         only accepts? (?:mail|messages)|allowed senders|message (?:rejected|refused|blocked)
         """,
     ),
-    _phrases(ReplyClass.MESSAGE_EXPIRED, r"message expired|delivery time expired|retry timeout exceeded"),
-    _phrases(
+    phrases(ReplyClass.MESSAGE_EXPIRED, r"message expired|delivery time expired|retry timeout exceeded"),
+    phrases(
         ReplyClass.RELAYING_ISSUES,
         r"(?:next|downstream|internal|backend|upstream) (?:hop|server|relay|mail ?server|host)",
     ),

@@ -1,0 +1,194 @@
+r"""What a claim means: the reply behind it, its class, and whether the person is out of reach for good.
+
+Owns the order in which codes and words are believed, and what must come together before a recipient is hard:
+1. the code is the enhanced one inside the diagnostic where the status is vague (x.0.0, x.5.0), else the status, else
+   the basic code;
+2. the class is that of the reply (outbound.interpret), else of the reporter's own words (reported);
+3. hard is nobody there, for good, and only where a code of the address (5.1.x), the answer to RCPT, or the keeper of
+   the mailboxes says so.  Behind DATA the recipient was taken already: a filter speaks.
+A refusal of us, of the message, or of today is never hard.  RFC 3463, RFC 3464 §2.3.4.  Pure.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tierii_mta.correspondence.bounces.claim import MAX_TEXT, Claim, Voice
+from tierii_mta.correspondence.bounces.reported import REPORTED
+from tierii_mta.correspondence.bounces.stages import stage_in
+from tierii_mta.correspondence.reading import Blame, BouncedRecipient
+from tierii_mta.mail.reply import EnhancedCode, Reply
+from tierii_mta.outbound.interpret import classify
+from tierii_mta.outbound.patterns import TextPattern
+from tierii_mta.outbound.reply_class import ReplyClass
+from tierii_mta.queue.delivery import Stage
+
+_REPLY = re.compile(
+    r"(?<![\d.:/])(?P<code>[45][0-5]\d)"
+    r"(?:[ \-:']{1,3}(?:\(?#)?(?P<enhanced>[245]\.\d{1,3}\.\d{1,3})(?![\d.]))?(?![\d.:/])"
+)
+_ENHANCED = re.compile(r"(?<![\d.])(?P<enhanced>[245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_ADDRESS = re.compile(r"<?[^\s<>@]{1,64}@[^\s<>@]{1,255}>?")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_MAX_SHOWN = 500
+
+_NOBODY = frozenset({ReplyClass.INVALID_RECIPIENT, ReplyClass.INACTIVE_MAILBOX, ReplyClass.BAD_DOMAIN})
+_OF_THE_ADDRESS = frozenset({(1, 1), (1, 2), (1, 3), (1, 6), (1, 10), (4, 4)})
+_NOT_THE_ADDRESS = frozenset(
+    {
+        ReplyClass.INVALID_SENDER,
+        ReplyClass.RELAY_DENIED,
+        ReplyClass.SPAM_RELATED,
+        ReplyClass.SPAM_CONTENT,
+        ReplyClass.CONTENT_RELATED,
+    }
+)
+_BEFORE_RCPT = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.STARTTLS, Stage.MAIL})
+_GONE = re.compile(
+    r"\bno longer\b|moved|closed|terminated|deactivated|disabled|discontinued|does not exist|doesn't exist|not exist"
+)
+_CARRIERS = re.compile(
+    r"(?:^|\.)(?:docomo|ezweb|softbank|vodafone|y-?mobile\d?|disney|willcom|pdx|uqmobile)\.(?:ne|or)?\.?jp\.?$"
+    r"|\bau\.com"
+)
+
+
+def _blames() -> Mapping[ReplyClass, Blame]:
+    person = (*_NOBODY, ReplyClass.QUOTA_ISSUES)
+    sender = (ReplyClass.SPAM_BLOCK, ReplyClass.AUTHENTICATION_FAILED, ReplyClass.INVALID_SENDER)
+    message = (
+        ReplyClass.SPAM_CONTENT,
+        ReplyClass.SPAM_RELATED,
+        ReplyClass.CONTENT_RELATED,
+        ReplyClass.VIRUS_RELATED,
+        ReplyClass.PROHIBITED_ATTACHMENT,
+        ReplyClass.POLICY_RELATED,
+        ReplyClass.CHALLENGE_RESPONSE,
+    )
+    return {
+        **dict.fromkeys(ReplyClass, Blame.INFRASTRUCTURE),
+        **dict.fromkeys(person, Blame.PERSON),
+        **dict.fromkeys(sender, Blame.SENDER),
+        **dict.fromkeys(message, Blame.MESSAGE),
+    }
+
+
+BLAMES = _blames()
+"""Whom a failure of each class is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a claim comes down to: codes as told, and as they stand in for codes that nobody told."""
+
+    reply: Reply
+    has_code: bool  # a server's basic code was told
+    own: EnhancedCode | None  # the enhanced code inside the text
+
+
+def judged(claim: Claim) -> BouncedRecipient:
+    """Return what becomes of a claim."""
+    if claim.stage is None:
+        claim = replace(claim, stage=stage_in(claim.text))
+    told = _told(claim)
+    reply_class = _class(claim, told)
+    is_hard = claim.action == "failed" and reply_class in _NOBODY and _is_believed(claim, told, reply_class)
+    if reply_class is ReplyClass.INVALID_RECIPIENT and not is_hard and claim.stage in (Stage.DATA, Stage.DOT):
+        reply_class = ReplyClass.POLICY_RELATED
+    return BouncedRecipient(
+        recipient=claim.recipient,
+        action=claim.action,
+        reply=told.reply if claim.text or claim.status else None,
+        reply_class=reply_class,
+        is_hard=is_hard,
+        blame=BLAMES[reply_class],
+        source=claim.source,
+        remote_mta=claim.remote_mta,
+    )
+
+
+# -- the reply ------------------------------------------------------------------------------------------------------
+
+
+def _told(claim: Claim) -> _Told:
+    text = _UNPRINTABLE.sub(" ", claim.text[:MAX_TEXT])
+    found = _REPLY.search(text)
+    inside = (found and found["enhanced"]) or ((each := _ENHANCED.search(text)) and each["enhanced"]) or ""
+    own = EnhancedCode.parse(inside)
+    status = claim.status
+    enhanced = own if own and (status is None or _is_vague(status)) else status or own
+    code = int(found["code"]) if found else 0
+    if not code:
+        is_transient = enhanced.klass == 4 if enhanced else claim.action == "delayed"
+        code = 450 if is_transient else 550
+    rest = text[found.end() :] if found and not text[: found.start()].strip(" <>'\"") else text
+    shown = " ".join(rest.split()).lstrip("-:. ")[:_MAX_SHOWN]
+    return _Told(Reply(code, (shown,), enhanced), bool(found), own)
+
+
+def _is_vague(status: EnhancedCode) -> bool:
+    return (status.subject, status.detail) in ((0, 0), (5, 0)) or status.klass == 2
+
+
+# -- the class ------------------------------------------------------------------------------------------------------
+
+
+def _class(claim: Claim, told: _Told) -> ReplyClass:
+    words = _ADDRESS.sub("<>", " ".join(claim.text[:MAX_TEXT].lower().split()))
+    reported = _first(REPORTED, words)
+    if claim.voice is Voice.PROGRAM:
+        return ReplyClass.RELAYING_ISSUES if reported is None or reported in _NOBODY else reported
+    if not told.has_code and reported is not None and not (told.own and told.own.subject == 7):
+        return reported
+    enhanced = told.reply.enhanced if told.reply.enhanced and not _is_vague(told.reply.enhanced) else None
+    found = classify(Reply(told.reply.code, (claim.text,), enhanced), claim.stage or Stage.RCPT)
+    if found in _NOBODY and enhanced is not None:
+        found = _unless_denied(found, claim, told)
+    if found is not ReplyClass.UNCATEGORIZED:
+        return found
+    return reported or (ReplyClass.INVALID_SENDER if claim.stage is Stage.MAIL else found)
+
+
+def _unless_denied(found: ReplyClass, claim: Claim, told: _Told) -> ReplyClass:
+    """What the words say where they contradict a code of the address: systems give 5.1.1 to many things."""
+    words = classify(Reply(told.reply.code, (claim.text,)), claim.stage or Stage.RCPT)
+    if found is ReplyClass.INACTIVE_MAILBOX and words is ReplyClass.INVALID_RECIPIENT:
+        return words
+    return words if words in _NOT_THE_ADDRESS else found
+
+
+def _first(patterns: tuple[TextPattern, ...], text: str) -> ReplyClass | None:
+    return next((pattern.reply_class for pattern in patterns if pattern.regex.search(text)), None)
+
+
+# -- hard or not ----------------------------------------------------------------------------------------------------
+
+
+def _is_believed(claim: Claim, told: _Told, reply_class: ReplyClass) -> bool:
+    """Whether it is certain enough that nobody is there, for good."""
+    codes = [code for code in (claim.status, told.own) if code is not None]
+    if any(code.klass == 4 for code in codes) or told.reply.is_transient or claim.voice is Voice.PROGRAM:
+        return False
+    if claim.stage in _BEFORE_RCPT:
+        return False
+    places = {(code.subject, code.detail) for code in codes}
+    is_of_address = bool(places & _OF_THE_ADDRESS)
+    is_keeper = claim.voice is Voice.KEEPER and not told.has_code
+    match reply_class:
+        case ReplyClass.BAD_DOMAIN:
+            return is_of_address or claim.stage in (None, Stage.RCPT)
+        case ReplyClass.INACTIVE_MAILBOX:
+            is_gone = bool(_GONE.search(claim.text.lower()))
+            return is_gone and (is_of_address or (2, 1) in places or claim.stage is Stage.RCPT)
+    if is_of_address or is_keeper or claim.stage is Stage.RCPT:
+        return True
+    is_elsewhere = any(subject not in (0, 1, 5) for subject, _ in places)  # 5.2.1: there is such a mailbox
+    return told.has_code and claim.stage is None and not is_elsewhere and not _is_carrier(claim)
+
+
+def _is_carrier(claim: Claim) -> bool:
+    """Mobile carriers of Japan say "user unknown" of mail their filters refused."""
+    return any(
+        host and _CARRIERS.search(host.lower())
+        for host in (claim.remote_mta, (claim.recipient or "").rpartition("@")[2])
+    )

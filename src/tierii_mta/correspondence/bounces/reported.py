@@ -1,0 +1,144 @@
+r"""What reporters write in their own words: phrases that no SMTP server says, in several languages.
+
+Owns the table; the words of SMTP replies are in outbound.patterns, which sees the same text.  The text is in lower
+case, with single spaces, addresses replaced by <>.  Every repetition is bounded.  Pure.
+"""
+
+from tierii_mta.outbound.patterns import TextPattern, phrases
+from tierii_mta.outbound.reply_class import ReplyClass
+
+REPORTED: tuple[TextPattern, ...] = (
+    # before "does not exist", which it offers among the reasons
+    phrases(ReplyClass.POLICY_RELATED, r"groups\.google\.com/support|permission to post"),
+    phrases(
+        ReplyClass.QUOTA_ISSUES,
+        r"""
+        mail(?:box|folder|drop| ?box) (?:is |was )?full|full mailbox|as their mailbox is full|over ?quota
+        quota exceeded
+        exceed\w{0,4} (?:\w+ ){0,3}quota|disk ?quota|quota violation|space not enough|not enough disk space
+        has too much mail stored|reached (?:his |her |its |the )?(?:disk )?quota|exceeds allowed size|no space left
+        boîte (?:aux lettres )?(?:est )?pleine|postfach (?:ist )?(?:voll|überfüllt)|speicherplatz|buzón lleno
+        casella piena
+        account is temporarily limited|mailbox space|storage (?:limit|space) (?:exceeded|full)
+        メールボックス(?:が|の容量)|容量|邮箱(?:已满|空间不足)|信箱(?:已滿|空間)
+        """,
+    ),
+    phrases(
+        ReplyClass.BAD_DOMAIN,
+        r"""
+        null mx|no smtp service|domain does not exist|does(?:n't| not) receive e?mail according to
+        domain name not found|host/domain does not accept mail|does not accept mail\b
+        malformed or unexpected name server reply
+        host \S{1,255} not found|(?:unknown|no such) (?:host|domain)|host unknown
+        (?:host|domain)(?: \S{1,255})? (?:is )?unknown
+        couldn't find (?:any host|a mail exchanger)|host or domain name not found|name or service not known
+        all relevant mx records point to non-?existent|domain \S{1,255} couldn't be found
+        dns type '?\w{1,4}'? lookup .{0,200}nxdomain
+        no mx found for domain|invalid domain name|has no valid mail exchanger|could not find a gateway for
+        non-existent (?:host|domain)|\bnxdomain\b|not a valid (?:domain|host)
+        """,
+    ),
+    phrases(
+        ReplyClass.MESSAGE_EXPIRED,
+        r"""
+        (?:message|envelope|delivery time|queue time|mail|e-?mail) (?:has |was )?(?:expired|timed out)
+        retry time(?:out)? (?:not reached|exceeded)|in the queue too long|queue too long|retention (?:time|period)
+        (?:could not|cannot|unable to) (?:be )?(?:deliver(?:ed)?|send)(?: \w+)? for (?:the last |more than )?[\d.]{1,8}
+        delivery failed \d{1,4} attempts|failed after \d{1,4} (?:attempts|tries)|maximum delivery attempts
+        has not been collected after|still undelivered after|not delivered within|within the allowed queue period
+        have been failing for a long time|unreachable for too long|aborted after [\d.]{1,8} hour|giving up
+        no longer be retried|exceeded maximum delivery
+        delivery (?:attempts? )?(?:has )?timed out|occurred after \d{1,4} attempt
+        too many (?:failed )?(?:delivery )?attempts
+        """,
+    ),
+    phrases(
+        ReplyClass.NO_ANSWER_FROM_HOST,
+        r"""
+        did not accept our requests to connect|being unable to connect successfully
+        wasn't able to establish an smtp connection
+        connection (?:to mail exchanger )?(?:failed|refused)|can(?:'t|not) connect|unable to connect|no route to host
+        network error|not reachable|is not responding|did not respond|socket error|server unavailable or busy
+        recipient server unavailable|connect to \S{1,255}: |destination mxs
+        """,
+    ),
+    phrases(
+        ReplyClass.DNS_FAILURE,
+        r"host ?name lookup failure|name server:? |name service error|dns error|dns lookup|cname lookup failed"
+        r"|temporary dns",
+    ),
+    phrases(
+        ReplyClass.INVALID_RECIPIENT,
+        r"""
+        recipient name is not recogni[sz]ed|unknown recipient
+        not listed in (?:\w+ ){0,2}(?:name & address book|directory|domino)
+        (?:user|recipient|address|mailbox|account) (?:is )?(?:not known|unknown|not found|not exist\b)
+        (?:user|recipient|address|mailbox|account) (?:does not|doesn't) exist
+        address (?:is )?(?:wrong|not found)|address couldn't be found|wasn't found at
+        no such (?:user|mailbox|account|address)
+        no mailbox here by that name|invalid (?:user|address|recipient|mailbox)
+        unknown (?:user|local-part|address|mailbox)
+        bad destination mailbox|does not (?:match|have a final email delivery point)|no matches to nameserver
+        unrouteable address
+        this user doesn't have an? |not a valid (?:user|address|mailbox)|not our customer|addressee unknown
+        no account by that name|mailbox not found|is not (?:an? )?\S{0,30} ?e-?mail users?
+        utilisateur (?:inconnu|non recensé)|n'existe pas
+        adresse (?:e-?mail |de messagerie )?(?:inconnue|invalide|introuvable)
+        empfänger (?:\w+ )?(?:unbekannt|nicht gefunden|existiert nicht)|unbekannter empfänger
+        adresse \S{0,80} ?existiert nicht
+        usuario (?:desconocido|no existe|inexistente)|utente (?:sconosciuto|inesistente)
+        usuário (?:desconhecido|inexistente)
+        onbekende gebruiker|nieznany użytkownik|пользователь не найден|нет такого пользователя|ящик не существует
+        неизвестный получатель
+        directory.{0,60}見つかり|ディレクトリには見つかり|存在しません|見つかりません|メールアドレスが(?:見つかり|存在)
+        宛先不明|ユーザー?が(?:見つかり|存在)|用户不存在|收件人不存在|不存在的(?:用户|收件人|信箱)|查无此人|无此用户
+        """,
+    ),
+    phrases(
+        ReplyClass.INACTIVE_MAILBOX,
+        r"""
+        (?:account|mailbox|user|recipient|address) (?:has been |is |was )?(?:disabled|locked|suspended|deactivated)
+        (?:account|mailbox|user|recipient|address) (?:has been |is |was )?(?:closed|inactive|frozen)
+        account\(?s?\)? (?:is |are )?disabled|no longer (?:active|valid|available|in use|on server|with)
+        has (?:been )?moved
+        disabled or discontinued|a quitté|ist nicht mehr|ya no (?:existe|trabaja)
+        """,
+    ),
+    phrases(
+        ReplyClass.CONTENT_RELATED,
+        r"""
+        size limit exceeded|maximum (?:incoming )?message size|message (?:is )?too (?:large|big)
+        exceed\w{0,4} .{0,40}\bsize
+        trop volumineux|zu groß|demasiado grande|サイズが大き
+        """,
+    ),
+    phrases(ReplyClass.VIRUS_RELATED, r"\bvirus\b|infected with"),
+    phrases(
+        ReplyClass.SPAM_CONTENT,
+        r"spam classification|(?:unsolicited|junk) (?:bulk )?e?mail|was (?:considered|classified) (?:as )?spam",
+    ),
+    phrases(
+        ReplyClass.ROUTING_ERRORS,
+        r"lowest numbered mx record points to local|best-preference mx|already has my delivered-to|too many hops"
+        r"|mail loop|message loop|loop(?:ing)?\b|forwarded more than|duplicated message-id|hop count",
+    ),
+    phrases(
+        ReplyClass.POLICY_RELATED,
+        r"""
+        recipient preferences|e-?mail preferences of the person|not accepting mail from|may not have permission
+        restricted|not (?:allowed|permitted|authori[sz]ed)
+        rejected by (?:the )?(?:recipient|filter|administrator|policy)
+        domain.?filter|was rejected|automatically rejected|policy
+        """,
+    ),
+    phrases(
+        ReplyClass.RELAYING_ISSUES,
+        r"""
+        command (?:died|failed|output)|child status|pipe to \||temporary failure|mailer error|operating system error
+        unknown mailer error
+        local delivery failed|(?:couldn't|could not|cannot|can't|unable to) (?:create|open|write|lock)|system error
+        configuration error
+        procmail|permission denied|ldap server|transmission failure
+        """,
+    ),
+)

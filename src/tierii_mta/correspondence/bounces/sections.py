@@ -1,0 +1,240 @@
+r"""Free-text formats as a table: where each names its recipients, and where the reason stands.
+
+Owns the one shape nearly all formats have, with a row for each: a sentence that opens the list, the lines that name a
+recipient, the words that belong to each.  The formats that are built otherwise are in `texts`; what the words mean is
+in `diagnosis`.  A sentence may be broken over lines anywhere.  Every repetition is bounded.  Pure.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tierii_mta.correspondence.addresses import first_address
+from tierii_mta.correspondence.bounces.claim import MAX_TEXT, Claim, Voice
+from tierii_mta.correspondence.bounces.notice import Notice
+
+MAX_ENTRIES = 200
+_MAX_REASON_LINES = 40
+_NAMED = r"(?P<address>[^\s<>\"'()\[\],;]{1,64}@[^\s<>\"'()\[\],:;]{1,255})"
+_ENTRY = re.compile(
+    r"[\s>*\-]{0,12}(?:(?:failed |final |intended )?recipient(?: address)?: )?[\"'<\[(]{0,3}(?:mailto:|smtp:)?"
+    + _NAMED
+    + r"[\"'>\])]{0,3}(?P<rest>(?:[\s:;,.<(\[\-=].*)?)$",
+    re.IGNORECASE,
+)
+_X400 = re.compile(r"\s{0,8}c=.{0,300}dda:smtp=(?P<address>[^\s;]{1,320});?(?P<rest>.*)$", re.IGNORECASE)
+_RULE = re.compile(r"\s{0,8}[-=*_#|]{3,}")
+_HEADING = re.compile(
+    r"\s{0,8}(?:for the following reasons?|because(?: of)?|reasons?|error|details?"
+    r"|the (?:response|error|problem)\b[^:]{0,80}"
+    r"|error message[^:]{0,40}|diagnostic[^:]{0,60})\s{0,4}:\s*$",
+    re.IGNORECASE,
+)
+_EXPANDED = re.compile(
+    r"\((?:expanded|generated) from:?\s{1,8}<?(?P<address>[^\s<>()]{1,64}@[^\s<>()]{1,255})>?\)", re.IGNORECASE
+)
+_ASIDE = re.compile(r"\s{0,8}(?:message will be retried|technical details)", re.IGNORECASE)
+_FAREWELL = re.compile(
+    r"\s{0,8}(?:for further assistance|if you do so|please note|no action is required|if you (?:need|have|sent)"
+    r"|note: this|the original message|this (?:condition|message) (?:occurred|contains)|i have attached|thanks,"
+    r"|generating server"
+    r"|original message|best regards)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One format."""
+
+    name: str
+    opening: str  # a space stands for any white space
+    voice: Voice = Voice.SERVER
+    names: bool = False  # the opening is followed by a recipient; it may come again for the next
+    is_shared: bool = False  # the reason may stand anywhere in the notice, before the recipients too
+    closing: str = ""  # what must follow the recipient
+    pattern: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        spelled = f"(?:{self.opening})"
+        if self.names:
+            spelled += rf"\s{{0,4}}[\"'<\[]{{0,2}}(?:smtp:)?{_NAMED}[>\"'\]]{{0,2}}{self.closing}"
+        object.__setattr__(self, "pattern", re.compile(spelled.replace(" ", r"\s{1,8}"), re.IGNORECASE | re.MULTILINE))
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section("postfix", voice=Voice.KEEPER, opening=r"this is the .{0,60}(?:mail system|program|gateway) at host"),
+    Section(
+        "qmail",
+        voice=Voice.KEEPER,
+        opening=r"this is the (?:qmail-send|deliver|mail delivery agent|machine generated)|the mta program at",
+    ),
+    Section(
+        "qmail",
+        voice=Voice.KEEPER,
+        opening=r"able to deliver (?:(?:your|the following) )?message to (?:the )?following address(?:es|\(es\))?",
+    ),
+    Section(
+        "exim",
+        voice=Voice.KEEPER,
+        opening=r"following address(?:es|\(es\))? failed|the message has not yet been delivered (?:is|are):",
+    ),
+    Section("1und1", voice=Voice.KEEPER, opening=r"not yet been delivered to the following address(?:es|\(es\))?:"),
+    Section(
+        "sendmail",
+        voice=Voice.KEEPER,
+        opening=r"following address(?:es)? (?:had|have) (?:permanent|transient)(?: non-fatal| fatal)? \w{5,6}s?"
+        r"|following address(?:es)? have delivery notifications",
+    ),
+    Section(
+        "gmail",
+        voice=Voice.KEEPER,
+        opening=r"del[ei]very to the following recipients? (?:failed|has been delayed|was aborted)",
+    ),
+    Section("gmail", voice=Voice.KEEPER, opening=r"problem delivering your message to", names=True),
+    Section(
+        "gmail",
+        voice=Voice.KEEPER,
+        opening=r"your message (?:wasn't|couldn't be|has not been) delivered to",
+        names=True,
+    ),
+    Section("exchange-2003", r"did not reach the (?:following|intended) recipients?(?:\(s\))?", voice=Voice.KEEPER),
+    Section(
+        "exchange",
+        voice=Voice.KEEPER,
+        opening=r"delivery has failed to these recipients(?: or (?:groups|distribution lists))?"
+        r"|hasn't been delivered to these recipients|rejected your message to the following e-?mail address(?:es)?"
+        r"|fehler bei der nachrichtenzustellung an folgende empfänger|échec de la remise [aà] ces destinataires"
+        r"|error (?:al entregar|de entrega) (?:el mensaje )?a(?: los siguientes| estos) destinatarios"
+        r"|recapito non riuscito per i seguenti destinatari|falha na entrega a estes destinatários"
+        r"|fout bij bezorging van bericht aan deze geadresseerden"
+        r"|次の受信者またはグループへの(?:メッセージの)?配信に失敗しました",
+        is_shared=True,
+    ),
+    Section(
+        "exchange",
+        voice=Voice.KEEPER,
+        opening=r"your message to",
+        names=True,
+        is_shared=True,
+        closing=" couldn't be delivered",
+    ),
+    Section("domino", r"was not delivered to:", voice=Voice.KEEPER),
+    Section("notes", r"-{3,10} failure reasons -{3,10}", voice=Voice.KEEPER, is_shared=True),
+    Section("opensmtpd", voice=Voice.KEEPER, opening=r"for the following list of recipients"),
+    Section("dragonfly", voice=Voice.KEEPER, opening=r"there was an error delivering your mail to", names=True),
+    Section("mailenable", r"the following recipients?(?:\(s\))? (?:could|can)not be reached|could not be reached:"),
+    Section("mdaemon", r"the following addresses did not receive a copy of your message:"),
+    Section("mcafee", r"-{3} the following addresses had delivery (?:problems|errors)|-{3}the following addresses had"),
+    Section("courier", voice=Voice.KEEPER, opening=r"your message to the following recipients? cannot be delivered:"),
+    Section("imail", voice=Voice.KEEPER, opening=r"delivery failed \d{1,4} attempts:|undeliverable to", names=True),
+    Section(
+        "imail",
+        voice=Voice.KEEPER,
+        opening=r"(?:unknown user|invalid final delivery userid|unknown host|user mailbox exceeds allowed size):",
+        names=True,
+    ),
+    Section("kddi", r"could not be delivered to:", names=True),
+    Section("ezweb", r"following recipients? (?:was|were) rejected by a remote mail server"),
+    Section("ezweb", r"following recipients? did not receive (?:this|your) message"),
+    Section("zoho", r"a message that you sent could not be delivered to one or more of its recipients"),
+    Section("messaging-server", r"your message cannot be delivered to the following recipients:"),
+    Section("hmailserver", r"did not reach some or all of the intended recipients"),
+    Section("interscan", r"unable to deliver message to:?", names=True, is_shared=True),
+    Section("groupwise", r"was undeliverable to the following:"),
+    Section(
+        "rejected",
+        r"your (?:e?mail|message) to:?",
+        names=True,
+        is_shared=True,
+        closing=" (?:was (?:automatically )?rejected|has reached our local|cannot be delivered|has not yet been)",
+    ),
+    Section("qmail", voice=Voice.KEEPER, opening=r"^(?=<[^\s<>]{1,64}@[^\s<>]{1,255}>:[ \t]{0,4}$)"),
+    Section("zoho", r"status: error, address:", names=True),
+    Section("gateway", r"smtp server <?\S{1,255} rejected recipient", names=True, is_shared=True),
+    Section("fml", r"duplicated message-id in|you are not a member of this mailing list", names=True),
+)
+"""The formats, those with the most telling sentence first."""
+
+LOOSE: tuple[Section, ...] = (
+    Section(
+        "named",
+        r"(?:could not be|cannot be|was not|has not been|n'a pas pu [eê]tre|to) (?:delivered|sent|d[eé]livr[eé]|deliver"
+        r" your message) (?:to|[aà]):?",
+        names=True,
+        is_shared=True,
+    ),
+    Section(
+        "named",
+        r"message,? addressed to|was addressed,|originally addressed to|undeliverable address:|intended recipient:"
+        r"|failed recipient:|mailbox is full:|addressed to:|rcpt to:",
+        names=True,
+        is_shared=True,
+    ),
+    Section("named", r"addressed to e-?mail address :|delivery of e-?mail to this address", is_shared=True),
+    Section("listed", r"failed (?:recipients|addresses)(?: follow)?|not delivered to the following(?: addresses)?:"),
+    Section(
+        "listed",
+        r"(?:could not|cannot|couldn't|did not|not) (?:be delivered|been delivered|receive this message|be sent)"
+        r"|(?:could not|cannot) deliver message"
+        r"|awaiting delivery to the following recipient",
+        is_shared=True,
+    ),
+)
+"""Sentences that any program may write, for what has no format of its own."""
+
+
+def read_sections(notice: Notice, sections: Sequence[Section]) -> list[Claim]:
+    """Return what the first format that opens in the notice, and names anybody, says."""
+    text = notice.text
+    for section in sections:
+        openings = list(section.pattern.finditer(text))[:MAX_ENTRIES]
+        claims = list(_claims(section, notice, openings)) if openings else []
+        if claims:
+            return claims
+    return []
+
+
+def _claims(section: Section, notice: Notice, openings: Sequence[re.Match[str]]) -> Iterator[Claim]:
+    text = notice.text
+    if section.names:
+        for at, opening in enumerate(openings):
+            following = openings[at + 1].start() if at + 1 < len(openings) else len(text)
+            lines = text[opening.end() : following].split("\n")
+            yield from _claim(section, notice, opening["address"], [lines[0].lstrip(">\"').: "), *lines[1:]])
+        return
+    lines = text[openings[0].end() :].lstrip(": ").split("\n")
+    entries = [(at, found) for at, line in enumerate(lines) if (found := _ENTRY.match(line) or _X400.match(line))]
+    for number, (at, found) in enumerate(entries[:MAX_ENTRIES]):
+        end = entries[number + 1][0] if number + 1 < len(entries) else len(lines)
+        yield from _claim(section, notice, found["address"], [found["rest"], *lines[at + 1 : end]])
+
+
+def _claim(section: Section, notice: Notice, named: str, lines: Sequence[str]) -> Iterator[Claim]:
+    address = first_address(named)
+    if address is None:
+        return
+    reason = reason_in(lines)
+    expanded = _EXPANDED.search(reason)
+    yield Claim(
+        recipient=address,
+        original_recipient=first_address(expanded["address"]) if expanded else None,
+        source=section.name,
+        text=(notice.text if section.is_shared or not reason else reason)[:MAX_TEXT],
+        voice=section.voice,
+    )
+
+
+def reason_in(lines: Sequence[str]) -> str:
+    """Return the words that follow a recipient: to the first empty line behind them, a ruler or a farewell."""
+    kept: list[str] = []
+    for line in lines[:_MAX_REASON_LINES]:
+        if _RULE.match(line) or _FAREWELL.match(line):
+            break
+        if _ASIDE.match(line):
+            continue
+        if line.strip() and not (_HEADING.match(line) and not kept):
+            kept.append(line.strip())
+        elif kept and not line.strip():
+            break
+    return " ".join(kept).lstrip(":;,.-= ")
