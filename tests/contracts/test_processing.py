@@ -16,9 +16,7 @@ from tierii_mta.queue.delivery import Delivery, DeliveryId, Epoch, State
 from tierii_mta.queue.processed import Conclude, Halt, Processed, Said
 from tierii_mta.queue.received import InboxId, InboxState, NewMailboxJob
 from tierii_mta.queue.store import Activate
-from tierii_mta.storage.codes import ACTION
 from tierii_mta.storage.received_tables import mailbox_job
-from tierii_mta.storage.tables import report
 
 ANN, BOB = "ann@one.example", "bob@two.example"
 WAY_BACK: dict[str, Any] = {"from": {"email": "news@example.com"}, "stop_on": ["reply"]}
@@ -235,11 +233,16 @@ async def test_each_mailbox_of_a_message_gets_one_job(store: Installation) -> No
 
 async def test_the_sender_of_submitted_mail_is_owed_a_report_of_a_late_bounce(store: Installation) -> None:
     epoch, number = await store.register(), await keep(store)
-    submitted = await store.accept(ANN)
+    one = (await store.accept(ANN)).deliveries[0]
     await in_hand(store, epoch)
-    await store.queue.apply([conclusion(store, number, epoch, failed=submitted.deliveries[0])])
-    owed = await store.db._connections.read(lambda connection: connection.execute(select(report)).all())
-    assert [(row.delivery, row.kind) for row in owed] == [(submitted.deliveries[0], ACTION[Action.FAILED])]
+    data = {"is_late": True, "code": 550, "enhanced": "5.1.1", "reply": "no such user", "mx": "mx.one.example"}
+    bounced = store.event(EventType.BOUNCED, delivery_id=one, data=data)
+    await store.queue.apply([conclusion(store, number, epoch, failed=one, events=(bounced,))])
+    owed = await store.db.reports.owed(before=store.now(), now=store.now(), limit=10)
+    assert owed is not None
+    (told,) = owed.recipients
+    assert (owed.action, told.recipient, told.last_reply) == (Action.FAILED, ANN, "550 5.1.1 no such user")
+    assert (told.is_local, told.mx) == (False, "mx.one.example")
 
 
 async def test_released_quarantine_is_processed_like_any_other(store: Installation) -> None:

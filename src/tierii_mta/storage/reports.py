@@ -4,8 +4,9 @@ Owns the table `report` and the rule who is owed one: the sender of a stored mes
 if NOTIFY asks for it, or says nothing and the news is bad (RFC 3461 §4.1).  Campaign mail has no stored message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 
@@ -168,6 +169,7 @@ class _Fate:
     attempted_at: Instant | None = None
     mx: str | None = None
     is_ours: bool = True  # no peer gave it
+    late: str | None = None  # what a report said that came back after the delivery
 
 
 def _fates(connection: Connection, deliveries: Sequence[int]) -> dict[int, _Fate]:
@@ -175,11 +177,18 @@ def _fates(connection: Connection, deliveries: Sequence[int]) -> dict[int, _Fate
     found: dict[int, _Fate] = {}
     for row in connection.execute(wanted.order_by(event.c.seq)):
         one = as_event(row)
-        if "stage" in one.data:
+        if one.data.get("is_late"):
+            found[row.delivery] = _Fate(one.at, mx=one.data.get("mx"), is_ours=False, late=_late(one.data))
+        elif "stage" in one.data:
             found[row.delivery] = _Fate(one.at, mx=one.data.get("mx"), is_ours="is_local" in one.data)
         elif one.type is EventType.SUPPRESSED or one.data.get("reason") in _GIVEN_UP:  # without an attempt
             found[row.delivery] = _Fate(found.get(row.delivery, _Fate()).attempted_at)
     return found
+
+
+def _late(data: Mapping[str, Any]) -> str:
+    told = (data.get("code", 550), data.get("enhanced"), data.get("reply") or "a report says that it failed")
+    return " ".join(str(one) for one in told if one is not None)
 
 
 _GIVEN_UP = frozenset({str(one) for one in FailureReason} - {str(FailureReason.BLOCKED)})
@@ -191,7 +200,7 @@ def _recipient(row: AnyRow, fate: _Fate) -> OwedRecipient:
         recipient=row.recipient,
         orcpt=row.orcpt,
         reason=REASON_OF[row.reason] if row.reason is not None else None,
-        last_reply=row.last_reply,
+        last_reply=fate.late or row.last_reply,
         is_local=fate.is_ours,
         mx=fate.mx,
         attempted_at=fate.attempted_at,
