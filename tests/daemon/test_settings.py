@@ -13,6 +13,9 @@ from tierii_mta.inbound.checks import Decision
 
 TREE = Path(__file__).parents[2]
 MINIMAL: dict[str, Any] = {"hostname": "mta.example.com"}
+HOOK = {"url": "https://crm.example/mail", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+
+OPENSSL = "`openssl rand -base64 32`"
 
 
 def problems(**keys: Any) -> list[str]:
@@ -110,6 +113,22 @@ def test_an_unknown_key_names_file_line_and_the_nearest(tmp_path: Path) -> None:
         (
             {"domains": {"a.example": {"mailboxes": {"x": {"maildir": "a", "webhook": "b"}}}}},
             "domains.a.example.mailboxes.x: needs exactly one of maildir, lmtp, forward, webhook",
+        ),
+        (
+            {"domains": {"a.example": {"mailboxes": {"x": {"webhook": "crm"}}}}},
+            "domains.a.example.mailboxes.x.webhook: crm is none of webhooks; known: none yet",
+        ),
+        (
+            {"notify": [{"when": ["lane"], "to": "chat"}], "webhooks": {"crm": HOOK}},
+            "notify[0].to: chat is neither an address, nor log, nor one of webhooks; known: crm",
+        ),
+        (
+            {"webhooks": {"crm": HOOK | {"secret": "whsec_c2hvcnQ="}}},
+            f"webhooks.crm.secret: must be whsec_ and 24 to 64 octets in base64; {OPENSSL} makes the octets",
+        ),
+        (
+            {"webhooks": {"crm": HOOK | {"url": "ftp://crm.example/"}}},
+            "webhooks.crm.url: must be https://HOST/… or http://HOST/…, without user and fragment",
         ),
         (
             {"domains": {"a.example": {"mailboxes": {"x": {"maildir": "a"}, "X": {"maildir": "b"}}}}},
@@ -221,7 +240,7 @@ def test_each_line_of_the_sample_may_be_uncommented() -> None:
     text = re.sub(r"^( *)#(?=[^ \n])", r"\1", describe.sample(), flags=re.MULTILINE)
     tree = yaml12.parse(text, file="sample").value
     tree["secret"] = "0123456789abcdef"
-    loaded = settings_from(tree, Path("/etc/tierii-mta"), {"RELAY_PASSWORD": "x"})
+    loaded = settings_from(tree, Path("/etc/tierii-mta"), {"RELAY_PASSWORD": "x", "CRM_SECRET": HOOK["secret"]})
     assert loaded.settings.domains["example.com"].dkim[0].key == Path("/etc/tierii-mta/keys/example.com.s1.pem")
     assert loaded.settings.outbound.sources[0].name == "main"
     assert loaded.settings.outbound.retry.intervals[0] == timedelta(minutes=5)

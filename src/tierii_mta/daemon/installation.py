@@ -20,6 +20,7 @@ from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock
 from tierii_mta.consent.suppression import SuppressionList
 from tierii_mta.correspondence.mailboxes.jobs import MailboxJobs
+from tierii_mta.correspondence.notify import EventReaders
 from tierii_mta.correspondence.processor import Intray
 from tierii_mta.correspondence.sent import SentStore
 from tierii_mta.daemon.settings import LoadedSettings, Settings
@@ -60,6 +61,7 @@ class Installation:
     intray: Intray
     correspondence: SentStore
     mailbox_jobs: MailboxJobs
+    event_readers: EventReaders
 
     @property
     def settings(self) -> Settings:
@@ -162,6 +164,7 @@ async def open_installation(
             database.intray,
             database.correspondence,
             database.mailbox_jobs,
+            database.event_readers,
         )
     finally:
         await database.close()

@@ -91,6 +91,13 @@ INBOX_PROCESSED = Metric("tierii_inbox_processed_total", "counter", "Received me
 INBOX_EFFECTS = Metric(
     "tierii_inbox_effects_total", "counter", "What followed from received messages, by event", ("event",)
 )
+MAILBOX_ATTEMPTS = Metric(
+    "tierii_mailbox_attempts_total",
+    "counter",
+    "Received messages handed to mailboxes: done, later, never",
+    ("outcome",),
+)
+MAILBOXES_FAILING = Metric("tierii_mailboxes_failing", "gauge", "Mailboxes that take no mail: alert above 0")
 
 TABLE: Sequence[Metric] = (
     INFO,
@@ -127,6 +134,8 @@ TABLE: Sequence[Metric] = (
     CHECK_TROUBLES,
     INBOX_PROCESSED,
     INBOX_EFFECTS,
+    MAILBOX_ATTEMPTS,
+    MAILBOXES_FAILING,
 )
 
 

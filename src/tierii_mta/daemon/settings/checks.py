@@ -7,6 +7,7 @@ those who use them (daemon.assembly).
 from collections import Counter
 from collections.abc import Iterator
 
+from tierii_mta.daemon.settings.mailboxes import LOG
 from tierii_mta.daemon.settings.model import DIRECT_MX, DomainSettings, Settings
 from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.mail.tokens import is_signed_form
@@ -20,6 +21,7 @@ def problems(settings: Settings) -> Iterator[Problem]:
     yield from _sources(settings)
     yield from _ways_out(settings)
     yield from _domains(settings)
+    yield from _webhooks(settings)
     retry, web = settings.outbound.retry, settings.web
     if not retry.intervals:
         yield ("outbound", "retry", "intervals"), "needs at least one wait"
@@ -86,6 +88,20 @@ def _domains(settings: Settings) -> Iterator[Problem]:
                 at: KeyPath = ("domains", name, "dkim", number, "selector")
                 yield at, f"two keys have the selector {one.selector}; a selector names one key"
         yield from _mailboxes(name, domain)
+
+
+def _webhooks(settings: Settings) -> Iterator[Problem]:
+    known = ", ".join(sorted(settings.webhooks)) or "none yet"
+    for domain, of_domain in settings.domains.items():
+        for local, mailbox in of_domain.mailboxes.items():
+            if mailbox.webhook is not None and mailbox.webhook not in settings.webhooks:
+                at: KeyPath = ("domains", domain, "mailboxes", local, "webhook")
+                yield at, f"{mailbox.webhook} is none of webhooks; known: {known}"
+    for number, rule in enumerate(settings.notify):
+        for target in rule.to:
+            if "@" not in target and target != LOG and target not in settings.webhooks:
+                at = ("notify", number, "to")
+                yield at, f"{target} is neither an address, nor log, nor one of webhooks; known: {known}"
 
 
 def _mailboxes(name: str, domain: DomainSettings) -> Iterator[Problem]:

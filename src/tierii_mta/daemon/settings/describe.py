@@ -24,7 +24,15 @@ from tierii_mta.yaml12 import KeyPath, dotted
 _WIDTH = 118
 _NOT_YET = "(no part obeys it yet)"
 _TYPES = MappingProxyType(
-    {"str": "text", "SecretStr": "secret", "int": "number", "float": "number", "bool": "true, false", "Path": "path"}
+    {
+        "str": "text",
+        "Topic": "text",
+        "SecretStr": "secret",
+        "int": "number",
+        "float": "number",
+        "bool": "true, false",
+        "Path": "path",
+    }
 )
 _UNITS: MappingProxyType[Any, str] = MappingProxyType(
     {

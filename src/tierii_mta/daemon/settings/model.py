@@ -8,12 +8,13 @@ generated from here (daemon.settings.describe).  Names are a contract: add freel
 import socket
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
 from tierii_mta.daemon.settings.front_door import SmtpSettings, TlsSettings
+from tierii_mta.daemon.settings.mailboxes import MailboxesSettings, MailboxSettings, NotifySettings, WebhookSettings
 from tierii_mta.daemon.settings.section import Section, key, required
 from tierii_mta.daemon.settings.values import (
     Count,
@@ -23,8 +24,6 @@ from tierii_mta.daemon.settings.values import (
     File,
     IpAddress,
     Listen,
-    Mailbox,
-    Mailboxes,
     Nameserver,
     Port,
     Size,
@@ -45,19 +44,6 @@ class DnsSettings(Section):
 class DkimSettings(Section):
     selector: Domain = required("the selector; the public key stands at SELECTOR._domainkey.DOMAIN")
     key: File = required("private key file, PEM; RSA or Ed25519")
-
-
-class MailboxSettings(Section):
-    maildir: File | None = key(None, "deliver into this Maildir", later=True)
-    lmtp: Listen | None = key(None, "hand over by LMTP to host:port", later=True)
-    forward: Mailbox | None = key(None, "send on to this address", later=True)
-    webhook: str | None = key(None, "post to this webhook", later=True)
-
-    @model_validator(mode="after")
-    def _has_one_target(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("needs exactly one of maildir, lmtp, forward, webhook")
-        return self
 
 
 class DomainSettings(Section):
@@ -211,12 +197,6 @@ class ComplianceSettings(Section):
     )
 
 
-class NotifySettings(Section):
-    when: tuple[str, ...] = required("what to tell: guard, lane, disk")
-    to: Mailboxes = required("address or addresses")
-    at_least: Literal["low", "normal", "high"] = key("normal", "leave out what matters less")
-
-
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = key("info", "debug, info, warning, error")
     format: Literal["json", "console"] = key("json", "json, console")
@@ -257,6 +237,14 @@ domains:
       "*": {maildir: /var/mail/catchall}""",
     )
     smtp: SmtpSettings = key(SmtpSettings(), "mail we take in")
+    mailboxes: MailboxesSettings = key(MailboxesSettings(), "how received mail gets into its mailboxes")
+    webhooks: Mapping[str, WebhookSettings] = key(
+        {},
+        "addresses that documents are posted to, by name",
+        example="""\
+webhooks:
+  crm: {url: "https://crm.example.com/mail", secret: "${env:CRM_SECRET}"}""",
+    )
     tls: TlsSettings | None = key(
         None,
         "our certificate; without it submission needs loopback",
@@ -279,7 +267,6 @@ transports:
         (),
         "who is told of what",
         example="notify: [{when: [guard, lane, disk], to: ops@example.com, at_least: high}]",
-        later=True,
     )
     log: LogSettings = key(LogSettings(), "logs go to stderr")
 

@@ -89,7 +89,8 @@ def _nameserver(value: Any) -> str:
         return str(Endpoint.parse(value))
 
 
-def _one_or_many(value: Any) -> Any:
+def one_or_many(value: Any) -> Any:
+    """Let a single text stand for a list of one."""
     return [value] if isinstance(value, str) else value
 
 
@@ -105,7 +106,7 @@ Wait = Annotated[Duration, AfterValidator(_positive)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Domain = Annotated[str, BeforeValidator(_domain)]
 Mailbox = Annotated[str, BeforeValidator(_mailbox)]
-Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_one_or_many)]
+Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(one_or_many)]
 IpAddress = Annotated[str, BeforeValidator(_ip_address)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), PlainSerializer(str, return_type=str)]
 Nameserver = Annotated[str, BeforeValidator(_nameserver)]
