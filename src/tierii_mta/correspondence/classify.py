@@ -159,7 +159,8 @@ def _report_rows(case: _Case) -> Iterator[tuple[Kind, Evidence]]:
     if case.report is not None and case.report.is_against_us:
         yield from ((Kind.COMPLAINT, each) for each in case.report.evidence)
     if case.bounce is not None and case.bounce.recipients:
-        yield _bounce_kind(case.bounce), _bounce_evidence(case.bounce)
+        kind = _bounce_kind(case.bounce)
+        yield from ((kind, each) for each in case.bounce.evidence)
     if case.report is not None and not case.report.is_against_us:
         yield from ((Kind.MACHINE, each) for each in case.report.evidence)
     if case.receipt is not None:
@@ -221,13 +222,6 @@ def _bounce_kind(bounce: Bounce) -> Kind:
     if "failed" in actions:
         return Kind.BOUNCE
     return Kind.DELAY if "delayed" in actions else Kind.DELIVERED
-
-
-def _bounce_evidence(bounce: Bounce) -> Evidence:
-    told = bounce.recipients[0]
-    return Evidence(
-        rule=f"bounce:{told.source}", where="delivery report", detail=f"{told.action} {told.recipient or ''}"
-    )
 
 
 def _absence(case: _Case) -> Absence | None:

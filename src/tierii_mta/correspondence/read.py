@@ -5,7 +5,7 @@ raises, whatever the octets are: what could not be understood is told in `Readin
 a process of its own and be run again on stored mail.
 
     1. parse      octets → parts                                                     mail.mime
-    2. report     what a delivery report says of each recipient                      bounces
+    2. report     what a delivery report says of each recipient                      bounce
     3. words      the text without what it quotes
     4. classify   the kind, and what it brings                                       classify
     5. references what the message says it answers                                   (thread matches them)
@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable
 
 from tierii_mta.correspondence.addresses import addresses_in, first_address
+from tierii_mta.correspondence.bounce import bounce_of
 from tierii_mta.correspondence.classify import classify
 from tierii_mta.correspondence.header import Header, first, header_of, moment
 from tierii_mta.correspondence.reading import EnvelopeFacts, Reading, References
@@ -36,7 +37,8 @@ def read(octets: bytes, facts: EnvelopeFacts) -> Reading:
     mail = parse(octets)
     header = header_of(mail.root.fields)
     text, html = mail.body_text()[:MAX_TEXT], mail.body_html()[:MAX_TEXT]
-    found = classify(mail, facts, header=header, words=text)
+    bounce = bounce_of(mail)
+    found = classify(mail, facts, header=header, words=text, bounce=bounce)
     subject = (first(header, "subject") or "")[:_MAX_SUBJECT]
     sender = first(header, "from") or ""
     return Reading(
@@ -48,6 +50,7 @@ def read(octets: bytes, facts: EnvelopeFacts) -> Reading:
         message_id=next(iter(_ids(header, "message-id")), None),
         sent_at=moment(first(header, "date") or ""),
         references=_references(header, subject),
+        bounce=bounce,
         complaint=found.complaint,
         receipt=found.receipt,
         absence=found.absence,
