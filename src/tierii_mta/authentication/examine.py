@@ -7,6 +7,7 @@ is passed over: nothing vouches for it.  Touches: the DNS, by way of the Resolve
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
@@ -72,7 +73,7 @@ async def authenticate(
     error of the check that asked; nothing else is lost.
     """
     resolver = HurriedResolver(resolver, within=within)
-    fields = list(_readable(head))
+    fields = _readable(head)
     async with asyncio.TaskGroup() as group:
         spf_task = group.create_task(_check_spf(arrival, resolver, now))
         signatures_task = group.create_task(_check_signatures(fields, body, resolver, now))
@@ -93,14 +94,15 @@ def identifiers(spf: SpfVerdict, dkim: Sequence[Verdict]) -> list[Identifier]:
 
 
 def _readable(head: bytes) -> Sequence[HeaderField]:
+    """Return the fields of a header, those of a malformed one as far as each of them can be read."""
+    try:
+        return parse_header_block(head)[0]
+    except MalformedHeader:
+        pass
     fields: list[HeaderField] = []
     for octets in split_fields(head):
-        if octets.startswith((b"\r\n", b"\n")):
-            break
-        try:
+        with suppress(MalformedHeader):
             fields.extend(parse_header_block(octets)[0])
-        except MalformedHeader:
-            continue
     return fields
 
 

@@ -8,6 +8,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -176,6 +177,7 @@ class PublicKey:
             self.key.verify(signature, digest)
 
 
+@lru_cache(maxsize=256)  # most mail is signed by few
 def parse_record(record: bytes) -> PublicKey:
     """Read a key record; raises `MalformedTags`, or `KeyRevoked`."""
     tags = parse_tags(record)

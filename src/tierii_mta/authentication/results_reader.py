@@ -78,11 +78,15 @@ def _speaks_as(field: bytes, authserv_id: str) -> bool:
     """Return whether some reader may find our name in it where the authserv-id stands; a bare CR may end a line."""
     if field.startswith(_END):
         return False
-    for part in _BARE_CR.split(field):
+    for part in _BARE_CR.split(field) if field.count(b"\r") > field.count(b"\r\n") else (field,):
         name, _, value = part.partition(b":")
-        if _NOT_OF_A_NAME.sub(b"", name).lower() == NAME.lower().encode() and _could_be(value, authserv_id):
+        if len(name) >= len(NAME) and _is_of_results(name) and _could_be(value, authserv_id):
             return True
     return False
+
+
+def _is_of_results(name: bytes) -> bool:
+    return _NOT_OF_A_NAME.sub(b"", name).lower() == NAME.lower().encode()
 
 
 def _could_be(value: bytes, authserv_id: str) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from tierii_mta.authentication.spf_macros import MacroString, MalformedMacro, parse_macro_string
@@ -70,6 +71,7 @@ def choose_record(records: Iterable[bytes]) -> bytes | None:
     return chosen[0] if chosen else None
 
 
+@lru_cache(maxsize=256)  # most mail comes by way of few providers, whom many records include
 def parse_record(octets: bytes) -> Record:
     """Read a record that `choose_record` chose; raises `MalformedRecord`."""
     try:
