@@ -5,6 +5,7 @@ the queue in the commit they describe.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from functools import cache
 
 import structlog
@@ -54,6 +55,7 @@ _NAMES = {
 _RATE_WINDOW_S = 10
 _OURS = frozenset({FailureReason.ERROR, FailureReason.RENDER})
 _ROOM_EVERY_S = 5.0
+TellRoom = Callable[[bool, str], Awaitable[None]]
 
 
 class Observer:
@@ -115,7 +117,7 @@ class Observer:
         self._metrics.set(STORE_SICK, 0)
         self._log.info("store.well")
 
-    async def watch_room(self, reserve: Reserve) -> None:
+    async def watch_room(self, reserve: Reserve, tell: TellRoom | None = None) -> None:
         """Follow the free space until cancelled; say it once when intake closes, and once when it opens."""
         was_open = True
         while True:
@@ -130,6 +132,8 @@ class Observer:
                 self._log.error("intake.closed", error=why)
             elif is_open and not was_open:
                 self._log.info("intake.open")
+            if is_open is not was_open and tell is not None:
+                await tell(is_open, why)
             was_open = is_open
             await self._clock.sleep(_ROOM_EVERY_S)
 
