@@ -23,8 +23,9 @@ import structlog
 from tierii_mta.clock import Clock, Instant, sortable_id
 from tierii_mta.correspondence.codec import encode
 from tierii_mta.correspondence.effects import Arrival, Case, Effects, effects
+from tierii_mta.correspondence.quote import Cut
 from tierii_mta.correspondence.reading import EnvelopeFacts, Evidence, Kind, Original, Reading
-from tierii_mta.correspondence.sent import Originals, OriginalText, Sent, SentMail, SentStore
+from tierii_mta.correspondence.sent import Originals, Sent, SentMail, SentStore
 from tierii_mta.correspondence.thread import Inquiry, Match, find_thread
 from tierii_mta.errors import Unavailable
 from tierii_mta.inbound.inbox import Inbox, InboxMessage
@@ -70,8 +71,11 @@ class Intray(Protocol):
 class Reader(Protocol):
     """Reads messages, whatever they hold."""
 
-    async def read(self, octets: bytes, envelope: EnvelopeFacts) -> Reading:
-        """Return what a message is. Raises where it cannot be read within bounds."""
+    async def read(self, octets: Sequence[bytes], envelope: EnvelopeFacts) -> Reading:
+        """Return what a message is; its octets come in pieces. Raises `Unavailable` if nothing can be read now."""
+
+    async def cut(self, text: str, html: str = "", original: str | None = None) -> Cut:
+        """Return what is new in a reply to `original`. Raises `Unavailable`."""
 
 
 class Router(Protocol):
@@ -81,10 +85,6 @@ class Router(Protocol):
         self, recipients: Sequence[InboxRecipient], *, kind: Kind | None = None, answered: str | None = None
     ) -> Sequence[NewMailboxJob]:
         """Return what is to be done with a message."""
-
-
-Cut = Callable[[Reading, OriginalText | None], str]
-"""Returns what is new in a message; with the mail it answers, where that is at hand."""
 
 
 def _nobody_counts(found: Effects) -> None:
@@ -104,7 +104,6 @@ class Processor:
         reader: Reader,
         router: Router,
         committer: Committer,
-        cut: Cut,
         codec: TokenCodec,
         clock: Clock,
         epoch: Epoch,
@@ -113,7 +112,7 @@ class Processor:
     ) -> None:
         """`on_processed` hears of each message that ended."""
         self._intray, self._inbox, self._store, self._originals = intray, inbox, store, originals
-        self._reader, self._router, self._committer, self._cut = reader, router, committer, cut
+        self._reader, self._router, self._committer = reader, router, committer
         self._codec, self._clock, self._epoch = codec, clock, epoch
         self._concurrency, self._on_processed = concurrency, on_processed
         self._sent_mail = SentMail(store, originals, codec)
@@ -216,14 +215,16 @@ class Processor:
             return await self._read_whole(message)
 
     async def _read_whole(self, message: InboxMessage) -> Reading:
-        octets = b"".join([part async for part in self._inbox.parts(message.id)])
+        octets = [part async for part in self._inbox.parts(message.id)]
         envelope = EnvelopeFacts(
             reverse_path=message.entry.reverse_path or None,
-            purposes=_arrival(message).purposes,
+            purposes=sorted(_arrival(message).purposes),
             received_at=message.entry.received_at,
         )
         try:
             return await self._reader.read(octets, envelope)
+        except Unavailable:
+            raise
         except Exception as fault:  # whatever a hostile message does to its reader, it is kept and goes to its mailbox
             structlog.get_logger().warning("inbox.unparsed", inbox=message.id, error=repr(fault))
             return _unparsed(f"{type(fault).__name__}: {fault}")
@@ -249,7 +250,8 @@ class Processor:
         if reading.kind not in _HUMAN:
             return ""
         original = await self._originals.original(sent.delivery) if sent is not None else None
-        return await asyncio.to_thread(self._cut, reading, original)
+        said = original.text if original is not None else None
+        return (await self._reader.cut(reading.text, reading.html, said)).words
 
     def _key(self, address: str | None) -> PersonKey | None:
         try:
