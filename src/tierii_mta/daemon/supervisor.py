@@ -60,9 +60,9 @@ class Supervisor:
         self._reload = asyncio.Event()
         self._exit_code = ExitCode.OK
 
-    def add(self, service: Service) -> None:
-        """Have a service run; before `run` only."""
-        self._services.append(service)
+    def add(self, *services: Service) -> None:
+        """Have services run; before `run` only."""
+        self._services += services
 
     def stop(self) -> None:
         """Begin the stop, as a signal would."""
