@@ -27,7 +27,7 @@ from tierii_mta.daemon.settings import LoadedSettings, Settings
 from tierii_mta.errors import ConfigurationError, Unavailable
 from tierii_mta.inbound.accounts import AccountStore
 from tierii_mta.inbound.inbox import Inbox
-from tierii_mta.inbound.screening.credentials import Correspondents
+from tierii_mta.inbound.screening.acquaintance import Correspondents
 from tierii_mta.inbound.screening.greylist import Greylist
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer

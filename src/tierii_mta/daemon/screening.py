@@ -19,9 +19,10 @@ from tierii_mta.daemon.settings import Settings
 from tierii_mta.daemon.settings.screening import ChecksSettings
 from tierii_mta.daemon.way_out import machine_addresses
 from tierii_mta.inbound.checks import Decision, Incoming, Verdict
+from tierii_mta.inbound.screening.acquaintance import Acquaintance, Correspondents
 from tierii_mta.inbound.screening.answers import Answers
 from tierii_mta.inbound.screening.content import Content
-from tierii_mta.inbound.screening.credentials import Correspondents, Credentials
+from tierii_mta.inbound.screening.credentials import Credentials
 from tierii_mta.inbound.screening.greylist import Greylist, Terms
 from tierii_mta.inbound.screening.lists import ANY_ANSWER, Lists, Zone
 from tierii_mta.inbound.screening.origin import ClientName, ReverseName, SenderDomain
@@ -84,14 +85,7 @@ def build_screening(
         ReverseName(resolver),
         ClientName(resolver, own_names={settings.hostname}, own_addresses=machine_addresses()),
         SenderDomain(resolver),
-        Credentials(
-            resolver,
-            memory.correspondents,
-            clock=clock,
-            hostname=settings.hostname,
-            person_key=codec.person_key,
-            sealers=wanted.arc_sealers,
-        ),
+        Credentials(resolver, clock=clock, hostname=settings.hostname, sealers=wanted.arc_sealers),
         Answers(codec),
         Content(),
         *(one for one in (lists, rspamd) if one is not None),
@@ -102,6 +96,7 @@ def build_screening(
         clock=clock,
         within=settings.smtp.inbound.check_timeout,
         waiting=Waiting(list=memory.greylist, terms=Terms(**dict(wanted.greylist))),
+        acquaintance=Acquaintance(memory.correspondents, codec.person_key),
         trusted=wanted.trusted,
         results=lambda methods: write_results(settings.hostname, methods),
         witness=witness,

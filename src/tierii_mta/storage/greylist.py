@@ -1,6 +1,6 @@
 """What the checks of port 25 remember: whom the greylist has met, and whether we ever wrote to somebody.
 
-Owns the ports `inbound.screening.greylist.Greylist` and `inbound.screening.credentials.Correspondents`; not what a
+Owns the ports `inbound.screening.greylist.Greylist` and `inbound.screening.acquaintance.Correspondents`; not what a
 visit is worth (inbound.screening.greylist).  A visit takes one transaction, which also takes some old ones away.
 """
 

@@ -17,11 +17,8 @@ from tests.support.dns import DnsServer
 from tierii_mta.authentication.canonical import Canonicalization, canonical_header
 from tierii_mta.authentication.dkim import sign
 from tierii_mta.authentication.results import write_results
-from tierii_mta.errors import Unavailable
 from tierii_mta.inbound.screening.case import Report
 from tierii_mta.inbound.screening.credentials import Credentials
-from tierii_mta.mail.address import Address
-from tierii_mta.mail.person import PersonKey
 from tierii_mta.resolver.stub import StubResolver
 
 BODY = b"Hello.\r\n"
@@ -29,30 +26,8 @@ AUTHOR = head("From: Acme <news@example.com>")  # of the domain whose keys the t
 SENDER = "b@elsewhere.example"
 
 
-class People:
-    """Those we wrote to."""
-
-    def __init__(self, *known: str, failure: Exception | None = None) -> None:
-        self._known = {key_of(Address.parse(one)) for one in known}
-        self._failure = failure
-
-    async def has_had_mail(self, people: Collection[PersonKey]) -> bool:
-        if self._failure is not None:
-            raise self._failure
-        return any(one in self._known for one in people)
-
-
-def key_of(address: Address) -> PersonKey:
-    return PersonKey(address.key.encode())
-
-
-async def look(
-    resolver: StubResolver, people: People | None = None, sealers: Collection[str] = (), **facts: Any
-) -> Report:
-    clock = ManualClock(NOW)
-    check = Credentials(
-        resolver, people or People(), clock=clock, hostname="mta.example.com", person_key=key_of, sealers=sealers
-    )
+async def look(resolver: StubResolver, sealers: Collection[str] = (), **facts: Any) -> Report:
+    check = Credentials(resolver, clock=ManualClock(NOW), hostname="mta.example.com", sealers=sealers)
     return await check.look(case(**{"sender": SENDER, "body": BODY} | facts))
 
 
@@ -163,19 +138,20 @@ async def test_a_sealer_of_the_settings_lifts_a_failed_dmarc_and_no_other(
     assert rules(await look(resolver, head=received, sealers=["other.example"]))[2] == "dmarc_list"
 
 
-async def test_whoever_we_wrote_to_is_known_once_it_is_proven(zone: DnsServer, resolver: StubResolver) -> None:
-    assert "correspondent" in rules(await look(resolver, People(SENDER)))
-    assert "correspondent" in rules(await look(resolver, People("news@example.com"), head=signed()))
-    assert "correspondent" not in rules(await look(resolver, People("news@example.com"), head=AUTHOR))
-    assert "correspondent" not in rules(await look(resolver, People(SENDER), client="192.0.2.99"))
-
-
-async def test_a_database_that_does_not_answer_takes_nothing_from_the_credentials(
-    zone: DnsServer, resolver: StubResolver
+@pytest.mark.parametrize(
+    ("facts", "proven"),
+    [
+        ({"head": AUTHOR}, [SENDER]),
+        ({"head": signed()}, [SENDER, "news@example.com"]),
+        ({"head": AUTHOR, "client": "192.0.2.99"}, []),
+        ({"head": signed(), "client": "192.0.2.99", "body": b"Hullo."}, []),
+        ({"head": signed(), "sender": ""}, ["news@example.com"]),
+    ],
+)
+async def test_an_address_is_proven_by_its_domain_alone(
+    zone: DnsServer, resolver: StubResolver, facts: dict[str, Any], proven: list[str]
 ) -> None:
-    zone.add("_dmarc.example.com", "TXT", "v=DMARC1; p=reject")
-    silent = People(failure=Unavailable("the database does not answer"))
-    assert rules(await look(resolver, silent, head=AUTHOR)) == ["spf_pass", "dkim_none", "dmarc_reject", "failed"]
+    assert [str(one) for one in (await look(resolver, **facts)).proven] == proven
 
 
 async def test_the_results_are_written_as_a_field(zone: DnsServer, resolver: StubResolver) -> None:

@@ -1,6 +1,7 @@
 """All checks together: none of them can lose mail, and a stranger's second visit is what the greylist waits for."""
 
 import asyncio
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -13,19 +14,28 @@ from tierii_mta.authentication.results import MethodResult
 from tierii_mta.clock import Instant
 from tierii_mta.errors import Unavailable
 from tierii_mta.inbound.checks import Decision, Incoming, Verdict
+from tierii_mta.inbound.screening.acquaintance import Acquaintance
 from tierii_mta.inbound.screening.case import Case, Report, observed
 from tierii_mta.inbound.screening.greylist import Standing, Terms, Visit, Visitor, standing
 from tierii_mta.inbound.screening.screening import Screening, Waiting
 from tierii_mta.inbound.screening.verdict import Policy
+from tierii_mta.mail.address import Address
+from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.reply import Reply
 
 
 class Finds:
     """A check that finds one thing, fails, or never ends."""
 
-    def __init__(self, *rules: str, failure: Exception | None = None, is_endless: bool = False) -> None:
+    def __init__(
+        self,
+        *rules: str,
+        proven: Sequence[Address] = (),
+        failure: Exception | None = None,
+        is_endless: bool = False,
+    ) -> None:
         self.name = "+".join(rules) or "broken"
-        self._rules, self._failure, self._is_endless = rules, failure, is_endless
+        self._rules, self._proven, self._failure, self._is_endless = rules, proven, failure, is_endless
         self.was_cancelled = False
 
     async def look(self, case: Case) -> Report:
@@ -37,7 +47,8 @@ class Finds:
             except asyncio.CancelledError:
                 self.was_cancelled = True
                 raise
-        return Report(observations=[one for rule in self._rules for one in observed(rule, "x").observations])
+        seen = [one for rule in self._rules for one in observed(rule, "x").observations]
+        return Report(observations=seen, proven=self._proven)
 
 
 class Remembered:
@@ -55,6 +66,25 @@ class Remembered:
         result = standing(visitor, list(self._known.values()), terms, now)
         self._known |= {one.recipient: one for one in result.visits}
         return result
+
+
+class People:
+    """Those we wrote to."""
+
+    def __init__(self, *known: str, failure: Exception | None = None) -> None:
+        self._known = {key_of(Address.parse(one)) for one in known}
+        self._failure = failure
+        self.asked = 0
+
+    async def has_had_mail(self, people: Collection[PersonKey]) -> bool:
+        self.asked += 1
+        if self._failure is not None:
+            raise self._failure
+        return any(one in self._known for one in people)
+
+
+def key_of(address: Address) -> PersonKey:
+    return PersonKey(address.key.encode())
 
 
 class Heard:
@@ -145,6 +175,30 @@ async def test_nobody_waits_without_a_greylist_or_when_it_fails() -> None:
     judged = await screening(Finds("spf_fail"), waiting=broken, witness=heard).check(incoming())
     assert (judged.decision, found(judged)) == (Decision.ACCEPT, ["spf_fail", "failed"])
     assert heard.troubles == [("greylist", "failed")]
+
+
+async def test_whoever_we_wrote_to_does_not_wait_once_it_is_proven() -> None:
+    known = Acquaintance(People("ada@elsewhere.example"), key_of)
+    for proven, decision in (("Ada@elsewhere.example", Decision.ACCEPT), ("eve@elsewhere.example", Decision.GREYLIST)):
+        check = Finds("spf_fail", "iprev_fail", proven=[Address.parse(proven)])
+        waiting = Waiting(list=Remembered(), terms=Terms())
+        judged = await screening(check, waiting=waiting, acquaintance=known).check(incoming())
+        assert judged.decision is decision
+    assert judged.reply is not None
+
+
+async def test_nobody_is_looked_up_whose_message_is_accepted_anyway() -> None:
+    people = People("ada@elsewhere.example")
+    check = Finds("spf_none", proven=[Address.parse("ada@elsewhere.example")])
+    assert found(await screening(check, acquaintance=Acquaintance(people, key_of)).check(incoming())) == ["spf_none"]
+    assert not people.asked
+
+
+async def test_people_that_cannot_be_looked_up_are_nobody_and_the_rest_counts() -> None:
+    silent = Acquaintance(People(failure=Unavailable("the database does not answer")), key_of)
+    check = Finds("null_mx", proven=[Address.parse("ada@elsewhere.example")])
+    judged = await screening(check, acquaintance=silent).check(incoming())
+    assert (judged.decision, found(judged)) == (Decision.REJECT, ["null_mx", "failed"])
 
 
 async def test_a_client_that_spf_proves_waits_under_its_domain() -> None:

@@ -94,6 +94,7 @@ class Report:
 
     observations: Sequence[Observation] = ()
     methods: Sequence[MethodResult] = ()  # for Authentication-Results
+    proven: Sequence[Address] = ()  # addresses whose domains vouch for the message
 
 
 def observed(rule: str, detail: str, times: float = 1.0) -> Report:

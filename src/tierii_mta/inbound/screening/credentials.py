@@ -1,14 +1,11 @@
-"""Who vouches for a message: SPF, DKIM, DMARC and ARC as findings, and whether we know the author they prove.
+"""Who vouches for a message: SPF, DKIM, DMARC and ARC as findings, and the addresses that they prove.
 
 Owns what each result is called here, when a failed DMARC is obeyed (RFC 9989 §7.4: not where a list or a forwarder may
-have broken it), whose ARC seal is listened to, and the port `Correspondents`; not the checks themselves
-(authentication.examine).  Touches: the DNS and that port.
+have broken it) and whose ARC seal is listened to; not the checks themselves (authentication.examine) nor whether
+somebody proven is known (acquaintance).  Touches: the DNS, by way of the Resolver port.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Protocol
-
-import structlog
+from collections.abc import Collection, Iterator
 
 from tierii_mta.authentication.body_hash import Body
 from tierii_mta.authentication.dmarc import DmarcResult
@@ -17,39 +14,20 @@ from tierii_mta.authentication.examine import Arrival, Authenticity, authenticat
 from tierii_mta.authentication.signature import Result
 from tierii_mta.authentication.spf import Identity, SpfResult
 from tierii_mta.clock import Clock
-from tierii_mta.errors import Unavailable
 from tierii_mta.inbound.screening.case import Case, Report
 from tierii_mta.inbound.screening.verdict import Observation
 from tierii_mta.mail.address import Address
-from tierii_mta.mail.person import PersonKey
 from tierii_mta.resolver.answer import Resolver
 
 
-class Correspondents(Protocol):
-    """The people we wrote to."""
-
-    async def has_had_mail(self, people: Collection[PersonKey]) -> bool:
-        """Return whether mail of ours was delivered to one of these people. Raises `Unavailable`."""
-
-
 class Credentials:
-    """SPF, DKIM, DMARC, ARC and the correspondents."""
+    """SPF, DKIM, DMARC and ARC."""
 
     name = "credentials"
 
-    def __init__(
-        self,
-        resolver: Resolver,
-        correspondents: Correspondents,
-        *,
-        clock: Clock,
-        hostname: str,
-        person_key: Callable[[Address], PersonKey],
-        sealers: Collection[str] = (),
-    ) -> None:
+    def __init__(self, resolver: Resolver, *, clock: Clock, hostname: str, sealers: Collection[str] = ()) -> None:
         """`sealers`: domains whose ARC seals are believed, in A-labels."""
-        self._resolver, self._correspondents, self._clock = resolver, correspondents, clock
-        self._hostname, self._person_key, self._sealers = hostname, person_key, frozenset(sealers)
+        self._resolver, self._clock, self._hostname, self._sealers = resolver, clock, hostname, frozenset(sealers)
 
     async def look(self, case: Case) -> Report:
         """Return what was found; of mail that the operator's own servers hand on, SPF could not know the sender."""
@@ -70,7 +48,7 @@ class Credentials:
             now=self._clock.now(),
         )
         observations = [*_spf(found), *_dkim(found), *self._dmarc(found, case), *_arc(found)]
-        return Report(observations=[*observations, *await self._correspondent(found, case)], methods=found.results)
+        return Report(observations=observations, methods=found.results, proven=tuple(_proven(found, case)))
 
     def _dmarc(self, found: Authenticity, case: Case) -> Iterator[Observation]:
         verdict = found.dmarc
@@ -88,19 +66,6 @@ class Credentials:
 
     def _is_vouched(self, found: Authenticity) -> bool:
         return any(one.method == "dmarc" and one.result == "pass" for one in found.arc.vouching(self._sealers))
-
-    async def _correspondent(self, found: Authenticity, case: Case) -> list[Observation]:
-        """Look up those whom the credentials prove; whoever only claims to be somebody is nobody."""
-        proven = set(_proven(found, case))
-        if not proven:
-            return []
-        try:
-            is_known = await self._correspondents.has_had_mail([self._person_key(one) for one in proven])
-        except Unavailable as failure:
-            structlog.get_logger().warning("check.failed", check="correspondents", error=str(failure))
-            return [Observation(rule="failed", detail="correspondents: the database does not answer")]
-        who = case.author or case.incoming.reverse_path
-        return [Observation(rule="correspondent", detail=f"we wrote to {who} before")] if is_known else []
 
 
 def _spf(found: Authenticity) -> Iterator[Observation]:

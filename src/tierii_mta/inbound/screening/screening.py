@@ -5,20 +5,24 @@ others count.  Not the checks themselves nor the weighing (verdict).  Implements
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from tierii_mta.authentication.results import MethodResult
 from tierii_mta.clock import Clock
 from tierii_mta.inbound.checks import Decision, Incoming, Verdict
+from tierii_mta.inbound.screening.acquaintance import Acquaintance
 from tierii_mta.inbound.screening.case import Case, Report
 from tierii_mta.inbound.screening.greylist import Greylist, Standing, Terms, visitor
 from tierii_mta.inbound.screening.verdict import Observation, Policy, verdict
+from tierii_mta.mail.address import Address
+
+T = TypeVar("T")
 
 
 class Check(Protocol):
@@ -61,17 +65,19 @@ class Screening:
         clock: Clock,
         within: timedelta,
         waiting: Waiting | None = None,
+        acquaintance: Acquaintance | None = None,
         trusted: Collection[IPv4Network | IPv6Network] = (),
         results: Callable[[Sequence[MethodResult]], bytes] = lambda _: b"",
         witness: Witness | None = None,
     ) -> None:
         """`trusted`: networks whose hosts are not judged; `results` writes the field that tells of the methods.
 
-        Without `waiting` nobody is greylisted.
+        Without `waiting` nobody is greylisted, without `acquaintance` nobody known.
         """
         self._checks, self._clock, self._within = tuple(checks), clock, within
         self._policy = policy if waiting is not None else replace(policy, greylist=None)
-        self._waiting, self._trusted, self._results, self._witness = waiting, tuple(trusted), results, witness
+        self._waiting, self._acquaintance, self._trusted = waiting, acquaintance, tuple(trusted)
+        self._results, self._witness = results, witness
 
     async def check(self, incoming: Incoming) -> Verdict:
         """Return the verdict."""
@@ -82,6 +88,9 @@ class Screening:
         if case.is_trusted:
             found.insert(0, Observation(rule="trusted_client", detail=str(incoming.session.remote)))
         judged = verdict(found, self._policy)
+        if judged.decision is not Decision.ACCEPT:  # otherwise nothing that speaks for it would change that
+            found += await self._known([who for report in reports for who in report.proven], deadline)
+            judged = verdict(found, self._policy)
         if judged.decision is Decision.GREYLIST:
             judged = await self._greylisted(case, found, deadline)
         judged = replace(judged, fields=self._results([one for report in reports for one in report.methods]))
@@ -124,17 +133,28 @@ class Screening:
             return verdict([*found, Observation(rule="waited", detail=detail)], self._policy)
         return verdict([*found, Observation(rule="waits", detail=f"{seconds} s to go")], self._policy)
 
+    async def _known(self, proven: Sequence[Address], deadline: float) -> Sequence[Observation]:
+        if self._acquaintance is None:
+            return ()
+        found = await self._asked("acquaintance", self._acquaintance.look(proven), deadline)
+        return found.observations if isinstance(found, Report) else found
+
     async def _standing(self, case: Case, found: Sequence[Observation], deadline: float) -> Standing | Report:
         if self._waiting is None:
             raise RuntimeError("nobody is greylisted without a greylist")
         sender = case.incoming.reverse_path
         is_proven = sender is not None and any(one.rule == "spf_pass" for one in found)
         who = visitor(case.incoming, sender.domain if sender is not None and is_proven else None)
+        asking = self._waiting.list.meet(who, self._waiting.terms, self._clock.now())
+        return await self._asked("greylist", asking, deadline)
+
+    async def _asked(self, name: str, asking: Coroutine[Any, Any, T], deadline: float) -> T | Report:
+        """Return what the database says, or a report that it said nothing, which harms nobody."""
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._waiting.list.meet(who, self._waiting.terms, self._clock.now())
+                return await asking
         except TimeoutError:
-            return self._trouble("greylist", "late", "greylist: the database does not answer in time")
-        except Exception as failure:  # a fault of ours is no reason to make anybody wait
-            structlog.get_logger().error("check.failed", check="greylist", error=repr(failure), exc_info=failure)
-            return self._trouble("greylist", "failed", f"greylist: {type(failure).__name__}")
+            return self._trouble(name, "late", f"{name}: the database does not answer in time")
+        except Exception as failure:
+            structlog.get_logger().error("check.failed", check=name, error=repr(failure), exc_info=failure)
+            return self._trouble(name, "failed", f"{name}: {type(failure).__name__}")
