@@ -18,6 +18,7 @@ def to_text(page: str) -> str:
     [
         ("<p>One <b>two</b>\nthree</p><p>Four &amp; five</p>", "One two three\n\nFour & five\n"),
         ("a<br>b<br/>c", "a\nb\nc\n"),
+        ("a<br><br><br>b<div><br></div>c<p>d</p><br>e", "a\n\nb\n\nc\n\nd\n\ne\n"),
         ('<a href="https://x.example/?a=1&amp;b=2">Shop</a>', "Shop <https://x.example/?a=1&b=2>\n"),
         ("<a href='https://x.example/'>https://x.example/</a>", "https://x.example/\n"),
         ('<a href="mailto:a@example.com">a@example.com</a>', "a@example.com\n"),

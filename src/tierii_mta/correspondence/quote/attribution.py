@@ -13,11 +13,23 @@ from dataclasses import dataclass
 from html import unescape
 
 from tierii_mta.correspondence.quote.lines import Line, Role, next_seen
-from tierii_mta.correspondence.quote.wording import ANNOUNCED, LABELS, OPENERS, REPLY_ABOVE, SEPARATED, WROTE, Label
+from tierii_mta.correspondence.quote.wording import (
+    ABOVE,
+    ANNOUNCED,
+    LABELS,
+    OPENERS,
+    REPLY_ABOVE,
+    SEPARATED,
+    WROTE,
+    Label,
+    speaks_of,
+)
 
 _MAX_WRAPPED = 6  # lines of one attribution
 _MAX_ATTRIBUTION = 400  # characters
+_MAX_VERB = 24  # characters at the end of a line that may be the verb
 _MAX_BLOCK = 16  # lines of a block of labels, wrapped ones and blanks among them
+_MAX_SEPARATOR = 120  # characters
 _DASHES = "-_=*~‐‑—–―─━•#+"
 
 _ADDRESS = re.compile(r"[^\s<>@\"'(\[]@ ?[^\s<>@]")
@@ -28,7 +40,6 @@ _FIRST_WORD = re.compile(r"[^\w<]{0,4}([^\W\d_]+)")
 _LABEL = re.compile(r"[\s>*_•|.-]{0,8}([^\W\d_][^:：*_\d<>@]{0,28}?)[*_ ]{0,4}[:：][*_]{0,3}(?P<value>.*)")
 _ENDS_WITH_COLON = re.compile(r"[:：][ *_>\"”»]{0,4}$")
 _COLON_AFTER_SENDER = re.compile(r"[>)\]\"”'\d] ?[:：][ *_]{0,4}$|[^\s@]@[^\s@]{1,250} ?[:：][ *_]{0,4}$")
-_VERB_AT_END = re.compile(r"(?:[^\W\d_]|\)) ?[- *_]{0,10}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +73,17 @@ def is_ruler(text: str) -> bool:
 
 def _separator(lines: Sequence[Line], index: int) -> Opening | None:
     text = lines[index].text
-    if len(text) > 120:
+    if len(text) > _MAX_SEPARATOR:
         return None
     inner = text.strip(_DASHES + " >")
-    if REPLY_ABOVE.search(text):
+    if not inner:
+        return None
+    if speaks_of(ABOVE, text) and REPLY_ABOVE.search(text):
         return Opening(index, index + 1, "reply-above")
     if inner.rstrip(" :：").casefold() in ANNOUNCED:
         return Opening(index, _block_end(lines, index + 1), "announced")
     is_dashed = text[0] in _DASHES and text[-1] in _DASHES and len(text) - len(inner) >= 4
-    if is_dashed and 3 <= len(inner) <= 80 and SEPARATED.search(inner) and len(inner.split()) <= 8:
+    if is_dashed and 3 <= len(inner) <= 80 and len(inner.split()) <= 8 and speaks_of(SEPARATED, inner):
         return Opening(index, _block_end(lines, index + 1), "separator")
     return None
 
@@ -145,7 +158,7 @@ def _is_ruled(lines: Sequence[Line], index: int) -> bool:
 
 def _attribution(lines: Sequence[Line], index: int) -> Opening | None:
     last = lines[index].text
-    may_end = _ENDS_WITH_COLON.search(last) or (WROTE.search(last) and _VERB_AT_END.search(last))
+    may_end = _ENDS_WITH_COLON.search(last) or WROTE.search(last[-_MAX_VERB:])
     if not may_end and not _is_last_of_bare(lines, index):
         return None
     shortest: Opening | None = None
@@ -178,8 +191,8 @@ def _strength(text: str) -> str | None:
         if (has_address and has_date) or _TIME.search(text) or (_begins_as_opener(text) and has_date):
             return "strong"
         return "weak"
-    if has_address and has_date and _COLON_AFTER_SENDER.search(text):
-        return "strong"
+    if has_address and has_date:
+        return "strong" if _COLON_AFTER_SENDER.search(text) else "weak"
     return None
 
 

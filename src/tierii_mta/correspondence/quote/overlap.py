@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from tierii_mta.correspondence.quote.lines import Line, Role
 
 _MAX_CHARACTERS = 400_000  # of the message we sent
-_URL = re.compile(r"<?(?:https?://|www\.|mailto:|cid:)[^\s<>]{1,2000}>?")
+_URL = re.compile(r"<?(?:https?://|www\.|mailto:|cid:)[^\s<>]{1,2000}>?", re.IGNORECASE)
 _WORD = re.compile(
     r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 )  # a letter of a script without spaces is a word
@@ -19,31 +19,53 @@ _MIN_RUN = 8  # words of a passage, so that a phrase somebody repeats is not tak
 _MIN_SHARE = 0.75  # of the words of a line
 _NOVEL_SHARE = 0.5  # of the words of a line between two quoted ones, so that it is an answer
 _MIN_NOVEL = 3
+_MAX_STRANGERS = 2  # lines in a row that we did not send and that do not end a passage
+_MAX_LINKS = 3  # lines
+_MIN_LINK = 8  # characters
 
 
 def mark_original(lines: Sequence[Line], original: str) -> bool:
     """Mark the lines that stood in the message we sent as quotes; return whether there are any."""
-    known = list(_words(original[:_MAX_CHARACTERS]))
-    if not known:
+    sent = _Sent(original[:_MAX_CHARACTERS])
+    if not sent.words:
         return False
-    run = min(_RUN, len(known))
-    shingles = {tuple(known[start : start + run]) for start in range(len(known) - run + 1)}
-    shares = _shares(lines, shingles, run)
-    vocabulary = set(known)
-    least = min(_MIN_RUN, len(known))
+    shares = _shares(lines, sent)
+    least = min(_MIN_RUN, len(sent.words))
     is_any = False
-    for passage in _passages(lines, shares):
+    for passage in _passages(shares):
         if sum(shares[index][0] for index in passage) >= least:
             is_any = True
-            _mark_passage(lines, passage, vocabulary)
+            _mark_passage(lines, passage, sent)
     return is_any
+
+
+class _Sent:
+    """The message we sent, as it is compared with."""
+
+    def __init__(self, text: str) -> None:
+        self.words = list(_words(text))
+        self.run = min(_RUN, len(self.words))
+        self.shingles = {tuple(self.words[at : at + self.run]) for at in range(len(self.words) - self.run + 1)}
+        self._vocabulary = set(self.words)
+        self._compact = "".join(text.split()).casefold()
+
+    def has_link(self, line: Line) -> bool:
+        """Whether a line is one long word that stood in it: an address of a page, or what wrapping left of one."""
+        text = line.text.lstrip("> ").casefold()
+        return len(text) >= _MIN_LINK and " " not in text and text in self._compact
+
+    def is_answered_by(self, line: Line) -> bool:
+        """Whether a line between others of ours says something new: not the text of an image or a link."""
+        words = list(_words(line.text))
+        novel = sum(word not in self._vocabulary for word in words)
+        return bool(words) and novel >= min(_MIN_NOVEL, len(words)) and novel >= _NOVEL_SHARE * len(words)
 
 
 def _words(text: str) -> Iterator[str]:
     return (found[0].casefold() for found in _WORD.finditer(_URL.sub(" ", text)))
 
 
-def _shares(lines: Sequence[Line], shingles: set[tuple[str, ...]], run: int) -> list[tuple[int, int]]:
+def _shares(lines: Sequence[Line], sent: _Sent) -> list[tuple[int, int]]:
     """Return for each line how many of its words lie in runs that we sent, and how many it has."""
     words: list[str] = []
     places: list[int] = []
@@ -52,9 +74,9 @@ def _shares(lines: Sequence[Line], shingles: set[tuple[str, ...]], run: int) -> 
             words.append(word)
             places.append(index)
     is_shared = bytearray(len(words))
-    for start in range(len(words) - run + 1):
-        if tuple(words[start : start + run]) in shingles:
-            is_shared[start : start + run] = b"\x01" * run
+    for start in range(len(words) - sent.run + 1):
+        if tuple(words[start : start + sent.run]) in sent.shingles:
+            is_shared[start : start + sent.run] = b"\x01" * sent.run
     shares = [(0, 0)] * len(lines)
     for index, shared in zip(places, is_shared, strict=True):
         hits, total = shares[index]
@@ -62,7 +84,7 @@ def _shares(lines: Sequence[Line], shingles: set[tuple[str, ...]], run: int) -> 
     return shares
 
 
-def _passages(lines: Sequence[Line], shares: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+def _passages(shares: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
     """Yield the runs of lines that we sent, as indexes; lines without words do not end one, two others do."""
     passage: list[int] = []
     strangers = 0
@@ -79,23 +101,16 @@ def _passages(lines: Sequence[Line], shares: Sequence[tuple[int, int]]) -> Itera
         yield passage
 
 
-_MAX_STRANGERS = 2
-
-
-def _mark_passage(lines: Sequence[Line], passage: Sequence[int], vocabulary: set[str]) -> None:
-    """Mark the lines of a passage, and those between them that bring nothing new, as the text of an image or link."""
-    found = set(passage)
-    for index in range(passage[0], passage[-1] + 1):
+def _mark_passage(lines: Sequence[Line], passage: Sequence[int], sent: _Sent) -> None:
+    """Mark the lines of a passage, those between them that bring nothing new, and the links right below."""
+    found, last = set(passage), passage[-1]
+    for index in range(passage[0], min(last + _MAX_LINKS + 1, len(lines))):
         line = lines[index]
         if line.role is not Role.WORDS:
             continue
         if index in found:
             line.role, line.rule = Role.QUOTE, "original"
-        elif not _is_answer(line, vocabulary):
+        elif sent.has_link(line) or (index < last and not sent.is_answered_by(line)):
             line.role, line.rule = Role.QUOTE, "original-between"
-
-
-def _is_answer(line: Line, vocabulary: set[str]) -> bool:
-    words = list(_words(line.text))
-    novel = sum(word not in vocabulary for word in words)
-    return bool(words) and novel >= min(_MIN_NOVEL, len(words)) and novel >= _NOVEL_SHARE * len(words)
+        elif index > last:
+            return

@@ -155,6 +155,8 @@ def _closed(name: str, open_elements: list[tuple[str, bool]], how_many: Counter[
 
 def _read_tag(name: str, tag: str, has_gmail_blockquote: bool) -> tuple[int | None, bool]:
     """Return the number of the mark that a tag bears, and whether a rule is drawn above its element."""
+    if "=" not in tag and name != "blockquote":
+        return None, False
     attributes = {
         found[1].lower(): unescape(found[2] or found[3] or found[4] or "").lower() for found in _ATTRIBUTE.finditer(tag)
     }

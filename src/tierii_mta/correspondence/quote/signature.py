@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from tierii_mta.correspondence.quote.attribution import is_ruler
 from tierii_mta.correspondence.quote.lines import Line, Role, mark, paragraphs
-from tierii_mta.correspondence.quote.wording import phrases
+from tierii_mta.correspondence.quote.wording import phrases, speaks_of, stems
 
 _MAX_NAME_BLOCK = 14  # lines below a drawn delimiter
 _MAX_MOBILE_WORDS = 14
 _MAX_MOBILE = 120  # characters
+_MAX_LAST = 20  # of them, for a verb that comes last
 _DELIMITERS = frozenset({"--", "—", "–", "__", "-- --"})
 
 # "Sent from": what begins such a line, and what ends one in languages that put the verb last.
@@ -43,7 +44,7 @@ _SENT = phrases(r"""
 _SENT_LAST = re.compile(
     r"(?:gesendet|küldve|gönderildi|gönderilmiştir|から送信(?:しました|されました)?|에서 보냄|에서 보냈습니다|로 보냄|"
     r"发送|發送|傳送)"
-    r"[.。!]?(?: ?<[^<>]{1,300}>)?$",
+    r"[.。!]?$",
     re.IGNORECASE,
 )
 _DEVICE = phrases(r"""
@@ -59,12 +60,12 @@ _OF_MINE = phrases(r"""
     \bmy\b|\bmein|\bmon\b|\bma\b|\bmi\b|\bmeu\b|\bminha\b|\bmi[oa]\b|\bmijn\b|\bmin\b|\bmitt\b|\bmojego
     \bmého|\bmôjho|\bmoj|моего|моєї|мого|μου|benim|저의|나의|我的|私の
 """)
-# What lists and programs add.
-_PROGRAM = phrases(r"""
-    you received this message because you are subscribed to|to unsubscribe from this (?:group|list|thread)
-    you are receiving this because you|reply to this email directly|\bvirus-free\.
-    (?:e-?mail|nachricht|message) .{1,60}(?:checked for viruses|virus-free|auf viren geprüft|absence de virus)
-    (?:e-?mail|correo|messaggio|bericht) .{1,60}(?:libre de virus|livre de vírus|priva di virus|virussen gecontroleerd)
+# What lists and programs add; of the checks for viruses each speaks of a mail and of one.
+_PROGRAM = stems("""
+    you received this message because you are subscribed to|to unsubscribe from this group|to unsubscribe from this list
+    you are receiving this because you|reply to this email directly|virus-free. www.
+    has been checked for viruses|auf viren geprüft|absence de virus|libre de virus|livre de vírus|priva di virus
+    op virussen gecontroleerd
 """)
 _ARMOUR_BEGIN = re.compile(r"-----BEGIN PGP (?P<what>SIGNED MESSAGE|SIGNATURE|PUBLIC KEY BLOCK)-----$")
 _ARMOUR_END = re.compile(r"-----END PGP (?:SIGNATURE|PUBLIC KEY BLOCK)-----$")
@@ -76,22 +77,22 @@ _ITEM = re.compile(r"(?:\d{1,3}[.)]|[-*•]) ")
 _SENTENCE = re.compile(r"(?:\S+ ){4,}\S*[^\W\d][.!?。！？]$")
 
 # A disclaimer speaks of confidence, of who should read it, and of errors; two of the three tell one.
-_CONFIDENCE = phrases("""
+_CONFIDENCE = stems("""
     confiden|vertraulich|riservat|vertrouwelijk|poufn|důvěrn|dôvern|bizalmas|gizli|конфиденц|конфіденц|поверителн
     εμπιστευτικ|privileged|sekretess|fortrolig|luottamuksell|povjerljiv|zaupn|rahasia|bảo mật
     機密|机密|保密|기밀|סודי|سري
 """)
-_READER = phrases("""
-    intended (?:solely |only |exclusively )?(?:recipient|for|addressee)|addressee|destinat|empfänger|adressat
+_READER = stems("""
+    intended recipient|intended only|intended solely|intended for|addressee|destinat|empfänger|adressat
     geadresseerde|bestemd|adresat|určen|címzett|alıcı|адресат|отримувач|получател|παραλήπτ
     mottagare|modtager|mottaker|vastaanottaj|penerima|người nhận|primatelj|naslovnik
     受信者|收件人|수신인|הנמען|المرسل إليه
 """)
-_ERROR = phrases("""
+_ERROR = stems("""
     in error|by mistake|irrtümlich|irrtum|par erreur|por error|por engano|por erro|per errore|ten onrechte
     per vergissing|omyłk|omylem|tévedés|yanlışlık|по ошибке|помилков|по погрешка|εκ παραδρομής|κατά λάθος
     av misstag|ved en fejl|ved en feil|erehdyksessä|kesalahan|nhầm lẫn|greškom|pomotoma
-    unauthori[sz]ed|verboten|prohibited|interdit|prohibid|proibid|vietat|zabronion
+    unauthoris|unauthoriz|verboten|prohibited|interdit|prohibid|proibid|vietat|zabronion
     誤って|误收|错误|잘못|בטעות|بالخطأ
 """)
 _MIN_DISCLAIMER = 80  # characters of its paragraph
@@ -125,7 +126,7 @@ def is_mobile(text: str) -> bool:
     if _OUTLOOK.search(bare) and words <= 8:
         return True
     begins = bool(_SENT.match(text))
-    if not begins and not _SENT_LAST.search(text):
+    if not begins and not _SENT_LAST.search(bare[-_MAX_LAST:]):
         return False
     if _DEVICE.search(bare):
         return not re.search(r"[,;] ", bare)
@@ -211,7 +212,7 @@ def _mark_mobile(lines: Sequence[Line], first: int, ends: Sequence[int], *, has_
 
 def _mark_footers(lines: Sequence[Line], first: int, ends: Sequence[int]) -> None:
     for index in range(first + 1, len(lines)):
-        if lines[index].role is Role.WORDS and _PROGRAM.search(lines[index].text):
+        if lines[index].role is Role.WORDS and speaks_of(_PROGRAM, lines[index].text):
             start = index - 1 if index - 1 > first and is_ruler(lines[index - 1].text) else index
             _mark_words(lines, start, ends[index], Role.FOOTER, "footer")
 
@@ -219,6 +220,7 @@ def _mark_footers(lines: Sequence[Line], first: int, ends: Sequence[int]) -> Non
 def _mark_disclaimers(lines: Sequence[Line], first: int) -> None:
     for start, end in list(paragraphs(lines)):
         text = " ".join(line.text for line in lines[start:end])
-        is_long = start > first and len(text) >= _MIN_DISCLAIMER
-        if is_long and sum(bool(about.search(text)) for about in (_CONFIDENCE, _READER, _ERROR)) >= 2:
-            _mark_words(lines, start, end, Role.FOOTER, "disclaimer")
+        if start > first and len(text) >= _MIN_DISCLAIMER:
+            about = [subject for subject in (_CONFIDENCE, _READER, _ERROR) if speaks_of(subject, text)]
+            if len(about) >= 2:
+                _mark_words(lines, start, end, Role.FOOTER, "disclaimer")
