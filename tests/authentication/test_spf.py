@@ -96,6 +96,11 @@ async def test_mx_hosts_that_do_not_exist_are_void_look_ups() -> None:
     assert (verdict.result, verdict.void) == (SpfResult.PERMERROR, 3)
 
 
+async def test_the_zone_of_a_link_local_client_is_no_part_of_its_address() -> None:
+    resolver = zone("v=spf1 exists:%{i}.example.com ptr ip6:fe80::1 -all")
+    assert (await checked(resolver, client="fe80::1%eth0")).matched == ("ip6:fe80::1",)
+
+
 async def test_the_null_mx_is_no_host() -> None:
     resolver = zone("v=spf1 mx -all", mx={"example.com": [MxRecord(0, ".")]})
     assert (await checked(resolver)).result is SpfResult.FAIL

@@ -1,6 +1,6 @@
 """ARC: what earlier hands say of a message, and whether their chain is whole.
 
-Owns the validation of RFC 8617 §5.2 and the rule that only hands somebody trusts are listened to (`Chain.vouching`);
+Owns the validation of RFC 8617 §5.2 and the rule that only hands somebody trusts are listened to (`Chain.heard`);
 not who is trusted (the settings) nor sealing, which we do not do.  Touches: the DNS, by way of the Resolver port.
 
 A validation: `read_chain` (structure, pure) → `hash_body` (one reading with DKIM's) → `validate` (the newest
@@ -12,11 +12,11 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import takewhile
 
 from tierii_mta.authentication.body_hash import Hashed, Wanted
 from tierii_mta.authentication.canonical import Canonicalization
 from tierii_mta.authentication.keys import KeyKind
-from tierii_mta.authentication.results import MethodResult
 from tierii_mta.authentication.results_reader import ForeignResults, MalformedResults, parse_results
 from tierii_mta.authentication.signature import (
     Judged,
@@ -60,6 +60,15 @@ class Hand:
     signature: Result = Result.NEUTRAL  # of the message as it is now
     reason: str = ""
 
+    def saw_pass(self, author: str) -> bool:
+        """Return whether it says that DMARC passed for this author domain, by name."""
+        return self.results is not None and any(
+            each.method == "dmarc"
+            and each.result == "pass"
+            and any((p.kind, p.name, p.value.lower()) == ("header", "from", author) for p in each.properties)
+            for each in self.results.results
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
@@ -76,17 +85,17 @@ class Chain:
         """Who sealed, the oldest first."""
         return [hand.sealer for hand in self.hands]
 
-    def vouching(self, trusted: Container[str]) -> Iterator[MethodResult]:
-        """Yield what trusted hands found, the newest first, up to the first hand that is not trusted.
+    def heard(self, trusted: Container[str]) -> Iterator[Hand]:
+        """Yield the trusted hands, the newest first, up to the first that is not trusted.
 
-        Nothing of a chain that does not pass, nor where the newest signature leaves the From field open.
+        None of a chain that does not pass, nor where the newest signature leaves the From field open.
         """
-        if self.result is not ChainResult.PASS or not self.hands[-1].covers_author:
-            return
-        for hand in reversed(self.hands):
-            if hand.sealer not in trusted:
-                return
-            yield from hand.results.results if hand.results else ()
+        if self.result is ChainResult.PASS and self.hands[-1].covers_author:
+            yield from takewhile(lambda hand: hand.sealer in trusted, reversed(self.hands))
+
+    def witness(self, author: str, trusted: Container[str]) -> Hand | None:
+        """Return the newest trusted hand that saw DMARC pass for this author domain, if any."""
+        return next((hand for hand in self.heard(trusted) if hand.saw_pass(author)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

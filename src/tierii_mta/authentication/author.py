@@ -9,26 +9,33 @@ balance, nobody can say what is text, and all of it counts.  Not the display nam
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 
-from tierii_mta.mail.address import InvalidAddress, parse_domain
+from tierii_mta.mail.address import MAX_DOMAIN_OCTETS, InvalidAddress, parse_domain
 from tierii_mta.mail.header import HeaderField
 
+MAX_DOMAINS = 10
 _MARK = re.compile(r'["()\\]')
 _DOMAIN = re.compile(r'@(\[[^\]]*\]?|[^\s"()<>\[\]:;,@\\]+)')
 
 
 def author_domains(fields: Iterable[HeaderField]) -> list[str]:
-    """Return the domains of all From fields, each once, in lower-case A-labels where they have such a form."""
-    domains: dict[str, None] = {}
+    """Return the domains of all From fields, each once, in lower-case A-labels where they have such a form.
+
+    At most ten: who has more than one is no author we could check.
+    """
+    written: dict[str, None] = {}
     for field in fields:
         if field.name.lower() == "from":
             for found in _DOMAIN.finditer(_bare(field.value.decode("utf-8", "replace"))):
-                domains[normal_domain(found[1])] = None
-    return list(domains)
+                written[found[1]] = None
+    return list(dict.fromkeys(normal_domain(each) for each in islice(written, MAX_DOMAINS)))
 
 
 def normal_domain(text: str) -> str:
     """Return a domain as DNS names are compared, also one that is no domain by the book."""
+    if len(text) > MAX_DOMAIN_OCTETS:
+        return text.lower().strip(".")  # no name; not worth the mapping of IDNA
     try:
         return parse_domain(text)
     except InvalidAddress:

@@ -125,7 +125,7 @@ async def check_spf(
     identity = Identity.MAILFROM if sender else Identity.HELO
     local, _, domain = sender.rpartition("@") if sender else ("", "", client_name)
     facts = Facts(
-        address=_unmapped(address),
+        address=_plain(address),
         local=local or "postmaster",
         domain=domain,
         client_name=client_name,
@@ -154,8 +154,11 @@ async def check_spf(
     )
 
 
-def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return an address as records mean it: not mapped, without a zone."""
+    if isinstance(address, IPv4Address):
+        return address
+    return address.ipv4_mapped or IPv6Address(int(address))
 
 
 class _Check:

@@ -55,17 +55,15 @@ class Credentials:
         rule, detail = f"dmarc_{verdict.result}", verdict.reason
         if verdict.result is DmarcResult.FAIL and verdict.policy in (Policy.QUARANTINE, Policy.REJECT):
             detail += f"; {verdict.record_domain} asks to {verdict.policy}"
-            if self._is_vouched(found):
+            witness = found.arc.witness(verdict.domain or "", self._sealers)
+            if witness is not None:
                 rule = "dmarc_vouched"
-                detail += f", and {found.arc.hands[-1].sealer} saw DMARC pass"
+                detail += f", and {witness.sealer} saw DMARC pass"
             elif case.is_passed_on or found.arc.hands:
                 rule = "dmarc_list"
             else:
                 rule = f"dmarc_{verdict.policy}"
         yield Observation(rule=rule, detail=detail)
-
-    def _is_vouched(self, found: Authenticity) -> bool:
-        return any(one.method == "dmarc" and one.result == "pass" for one in found.arc.vouching(self._sealers))
 
 
 def _spf(found: Authenticity) -> Iterator[Observation]:
