@@ -170,6 +170,8 @@ class ReceptionJudge:
             inbox=kept.id,
             recipients=len(incoming.recipients),
             size_bytes=message.size_bytes,
+            verdict=str(verdict.decision),
+            score=verdict.total,
         )
         return Reply.of(250, f"Ok: kept as {kept.id}", "2.0.0")
 
