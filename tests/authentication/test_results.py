@@ -1,9 +1,13 @@
 """Authentication-Results: written so that nothing is injected, read as in the wild, stripped of forgeries."""
 
+import email
+import email.policy
+import re
+import time
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierii_mta.authentication.results import MAX_VALUE, MethodResult, Property, write_results
@@ -239,3 +243,44 @@ def test_fields_that_are_split_are_the_header(head: bytes) -> None:
 @given(st.binary(max_size=80))
 def test_any_octets_can_be_stripped(octets: bytes) -> None:
     strip_results(b"Authentication-Results:" + octets + b"\r\nSubject: x\r\n", OURS)
+
+
+def readings(field: bytes) -> list[str]:
+    """Return what readers of several kinds take for the authserv-id."""
+    value = email.message_from_bytes(field + b"\r\n", policy=email.policy.default).get("Authentication-Results", "")
+    raw = field.partition(b":")[2].decode("utf-8", "replace").replace("\r\n", "")
+    texts = [str(value), raw, re.sub(r"\([^()]*\)", "", raw), re.sub(r"\(.*?\)", "", raw), raw.replace("\\", "")]
+    first = [text.partition(";")[0].strip() for text in texts]
+    return [*first, *(text.strip('" ') for text in first), *((text.split() or [""])[0] for text in first)]
+
+
+_WORDS = 'mx . example com mx.example.com MX.EXAMPLE.COM ( ) " \\ ; 1 spf=pass other.example é'
+_ENCODED = "=?utf-8?q?mx.example.com?= =?utf-8?b?bXguZXhhbXBsZS5jb20=?="
+_PIECES = st.sampled_from([*_WORDS.split(), *_ENCODED.split(), " ", "\r\n ", "\t", "\0"])
+
+
+@settings(max_examples=200)
+@given(st.lists(_PIECES, max_size=9).map("".join))
+def test_no_reader_finds_our_name_in_a_field_that_is_left(value: str) -> None:
+    field = f"Authentication-Results: {value}\r\n".encode()
+    if strip_results(field, OURS):
+        assert OURS not in [each.lower() for each in readings(field)]
+
+
+@pytest.mark.parametrize(
+    "piece", [b"(", b")", b'"', b"\\", b"()", b" ", b"\r\n ", b"\r", b"a.b=c ", b"a=b;", b"=?", b"/1", b"."]
+)
+@pytest.mark.parametrize("start", [b"Authentication-Results: ", b"Authentication-Results: id; a=b "])
+def test_sixteen_times_the_field_costs_about_sixteen_times(start: bytes, piece: bytes) -> None:
+    def cost(size: int) -> float:
+        field = start + piece * size + b"\r\n"
+        times = []
+        for _ in range(3):
+            begin = time.thread_time_ns()
+            strip_results(field, OURS)
+            with suppress(MalformedResults):
+                parse_results(field.partition(b":")[2].decode())
+            times.append(time.thread_time_ns() - begin)
+        return min(times)
+
+    assert cost(8_000) < 80 * max(cost(500), 20_000)
