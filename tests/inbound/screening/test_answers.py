@@ -8,6 +8,7 @@ from tests.inbound.desk import CODEC, FORGER
 from tests.inbound.screening.cases import BOUNCE, SALES, case, head, rules
 from tierii_mta.inbound.screening.answers import Answers
 from tierii_mta.mail.message_id import message_id
+from tierii_mta.queue.received import InboxRecipient
 
 OURS, FORGED = message_id(CODEC, 7, "example.com"), message_id(FORGER, 7, "example.com")
 REPORT = head("Content-Type: multipart/report; report-type=delivery-status; boundary=b")
@@ -24,6 +25,14 @@ async def test_mail_to_a_signed_address_is_ours() -> None:
 
 async def test_one_signed_address_does_not_speak_for_other_recipients() -> None:
     assert await found(recipients=[BOUNCE, SALES]) == []
+
+
+async def test_those_who_must_be_reachable_are_told_apart() -> None:
+    desks = [
+        InboxRecipient(address=f"{name}@example.com", mailbox=f"example.com/{name}") for name in ("abuse", "postmaster")
+    ]
+    assert await found(recipients=desks) == ["role"]
+    assert await found(recipients=[*desks, SALES]) == []
 
 
 @pytest.mark.parametrize(

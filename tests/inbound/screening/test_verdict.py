@@ -48,6 +48,13 @@ def test_what_follows_by_default(rules: tuple[str, ...], decision: Decision, rep
     assert str(judged.reply).startswith(reply) if reply else judged.reply is None, judged.reply
 
 
+@pytest.mark.parametrize("ours", ["role", "trusted_client"])
+def test_those_who_must_be_reachable_and_servers_of_ours_are_never_refused(ours: str) -> None:
+    assert of("null_mx", ours).decision is Decision.QUARANTINE
+    assert of(BLOCK, "executable", ours).decision is Decision.QUARANTINE
+    assert of("spf_fail", ours).decision is Decision.ACCEPT
+
+
 @pytest.mark.parametrize("trust", ["signed", "answer"])
 def test_what_belongs_to_our_mail_is_never_refused_and_never_waits(trust: str) -> None:
     assert of("null_mx", trust).decision is Decision.QUARANTINE

@@ -18,7 +18,7 @@ _DAEMON = re.compile(r"\b(?:mailer-daemon|postmaster)@", re.IGNORECASE)
 
 
 class Answers:
-    """Mail about ours."""
+    """Mail about ours, and mail for those who must be reachable."""
 
     name = "answers"
 
@@ -27,6 +27,8 @@ class Answers:
 
     async def look(self, case: Case) -> Report:
         """Return how the message belongs to ours, or that it is backscatter."""
+        if case.is_for_roles:
+            return observed("role", ", ".join(one.address for one in case.incoming.recipients[:5]))
         if case.is_signed:
             purposes = sorted({str(one.token) for one in case.incoming.recipients})
             return observed("signed", ", ".join(purposes))

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from tierii_mta.authentication.results import MethodResult
 from tierii_mta.inbound.checks import Incoming
+from tierii_mta.inbound.mailboxes import ROLES
 from tierii_mta.inbound.screening.verdict import Observation
 from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.mail.tokens import Purpose
@@ -81,6 +82,12 @@ class Case:
     def is_bounce_signed(self) -> bool:
         """Whether a recipient is a return path of ours."""
         return any(one.token is Purpose.BOUNCE for one in self.incoming.recipients)
+
+    @cached_property
+    def is_for_roles(self) -> bool:
+        """Whether every recipient is a postmaster or an abuse desk, whom everybody can reach (RFC 5321 §4.5.1)."""
+        roles = tuple(f"/{role}" for role in ROLES)
+        return all((one.mailbox or "").endswith(roles) for one in self.incoming.recipients)
 
     @cached_property
     def is_passed_on(self) -> bool:

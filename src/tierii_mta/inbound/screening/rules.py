@@ -22,7 +22,7 @@ class Rule:
     meaning: str
     is_note: bool = False  # tells something and never weighs anything: the settings cannot change that
     is_trust: bool = False  # whoever this is found of does not wait on the greylist
-    is_ours: bool = False  # it belongs to mail that we sent, or a server of ours took it: it is not refused
+    is_ours: bool = False  # about mail that we sent, or for those who must be reachable, or taken by a server of ours
     is_ignorance: bool = False  # something could not be looked up, which might have spoken for the message
 
 
@@ -79,6 +79,7 @@ RULES: tuple[Rule, ...] = (
     # --- answers
     Rule("signed", -6.0, "all its recipients are addresses that we signed", is_trust=True, is_ours=True),
     Rule("answer", -4.0, "it names a Message-ID that only mail of ours has", is_trust=True, is_ours=True),
+    Rule("role", 0.0, "all its recipients are postmaster or abuse", is_note=True, is_trust=True, is_ours=True),
     _note("null_sender", "from the null sender, to a mailbox"),
     Rule("backscatter", 3.0, "a report of failure about mail that is not ours"),
     # --- content

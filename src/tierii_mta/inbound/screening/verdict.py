@@ -1,8 +1,8 @@
 """What follows from the findings: the scores added up, held against three thresholds.
 
 Owns the order of what decides and the replies; not what a finding is worth (rules, the settings) nor whether somebody
-who is to wait has waited already (greylist).  What cannot be looked up weighs nothing, and what belongs to mail of
-ours is never refused.  Pure.  Replies: RFC 3463, RFC 7372, RFC 7505 §4.2.
+who is to wait has waited already (greylist).  What cannot be looked up weighs nothing, and what is ours
+(`Rule.is_ours`) is never refused.  Pure.  Replies: RFC 3463, RFC 7372, RFC 7505 §4.2.
 """
 
 from collections.abc import Mapping, Sequence
