@@ -20,7 +20,7 @@ from tierii_mta.resolver.answer import MxRecord
 
 _PACKAGE = "pyspf==2.0.14"
 _FILE = "pyspf-2.0.14/test/rfc7208-tests.yml"
-_TYPES = ("TXT", "A", "AAAA", "MX", "PTR", "CNAME")
+TYPES = ("TXT", "A", "AAAA", "MX", "PTR", "CNAME")
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ def cases(text: bytes) -> Iterator[Case]:
 def _names(zone: Mapping[str, list[Any]]) -> Names:
     """Read a scenario's names. SPF records stand for TXT records where a name has none; `TIMEOUT` fails every type
     that stands not before it."""
-    records: dict[str, dict[str, list[Any]]] = {kind: {} for kind in _TYPES}
+    records: dict[str, dict[str, list[Any]]] = {kind: {} for kind in TYPES}
     failing: dict[str, list[str]] = {}
     for name, entries in zone.items():
         key = str(name).rstrip(".").lower()
         for entry in entries:
             if entry == "TIMEOUT":
-                failing[key] = [kind for kind in _TYPES if key not in records[kind]]
+                failing[key] = [kind for kind in TYPES if key not in records[kind]]
                 continue
             ((kind, value),) = entry.items()
             if kind != "SPF" and value != "NONE":
