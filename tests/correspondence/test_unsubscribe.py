@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.correspondence.letters import reading
+from tests.correspondence.letters import facts, letter, reading
+from tierii_mta.correspondence.read import read
 from tierii_mta.correspondence.reading import Kind
 from tierii_mta.mail.tokens import Purpose
 
@@ -61,3 +62,21 @@ def test_the_word_in_a_longer_text_is_an_intent_and_nothing_is_done(text: str) -
 
 def test_people_who_say_nothing_of_it_have_no_such_intent() -> None:
     assert reading("I subscribe to that. Stop by tomorrow!", subject="Re: Our offer").intents == ()
+
+
+def test_the_word_above_a_quoted_mail_is_an_order() -> None:
+    text = "Unsubscribe\n\nOn Mon, 20 Jul 2026 at 09:00, Shop <shop@sender.example> wrote:\n> Buy now.\n> Or leave.\n"
+    assert reading(text, subject="Re: Our offer", in_reply_to="<1@sender.example>").kind is Kind.UNSUBSCRIBE
+
+
+def test_the_word_in_a_quoted_mail_is_nobodys_wish() -> None:
+    text = (
+        "Yes, please.\n\nOn Mon, 20 Jul 2026 at 09:00, Shop <shop@sender.example> wrote:\n> Buy now.\n> Unsubscribe\n"
+    )
+    found = reading(text, subject="Re: Our offer", in_reply_to="<1@sender.example>")
+    assert (found.kind, found.intents) == (Kind.REPLY, ())
+
+
+def test_the_word_in_html_alone_is_an_order_too() -> None:
+    octets = letter("<html><body><div>Abmelden</div></body></html>", content_type="text/html; charset=utf-8")
+    assert read(octets, facts()).kind is Kind.UNSUBSCRIBE

@@ -18,11 +18,11 @@ from types import MappingProxyType
 
 from tierii_mta.correspondence.folding import fold
 from tierii_mta.correspondence.header import Header
+from tierii_mta.correspondence.own_words import OwnWords
 from tierii_mta.correspondence.phrases import Ending, Saying, SubjectPhrase, automatic_in, away_in
 from tierii_mta.correspondence.reading import Evidence
 
 _MAX_VALUE = 500
-_MAX_TEXT = 2_000  # characters of a text in which it may say that a machine wrote it
 _ANY = r"(?!(?:no|false|0)\b)"
 
 
@@ -133,32 +133,32 @@ def signs_of(header: Header, *, sender: str | None, has_null_path: bool, answers
 
 
 def is_answer_of_a_machine(
-    signs: Signs, phrase: SubjectPhrase | None, *, answers: bool, is_exchange: bool, words: str
+    signs: Signs, phrase: SubjectPhrase | None, *, answers: bool, is_exchange: bool, own: OwnWords
 ) -> bool:
-    """Whether the signs and the subject add up to an automatic answer. `words`: the text without what it quotes."""
+    """Whether the signs and the subject add up to an automatic answer."""
     if signs.has(Weight.ANSWER):
         return True
     if signs.has(Weight.PERSON):
         return False
     is_suppressing, has_null_path = signs.hints("x-auto-response-suppress"), signs.hints("null-sender")
-    if phrase is not None and _is_enough(phrase, signs, answers=answers, words=words):
+    if phrase is not None and _is_enough(phrase, signs, answers=answers, own=own):
         return True
     if not answers or not is_suppressing:
         return False
     return has_null_path or (is_exchange and signs.has(Weight.MACHINE))
 
 
-def _is_enough(phrase: SubjectPhrase, signs: Signs, *, answers: bool, words: str) -> bool:
+def _is_enough(phrase: SubjectPhrase, signs: Signs, *, answers: bool, own: OwnWords) -> bool:
     """Whether the subject counts: the less it stands apart or says, the more must support it."""
     is_firm = signs.has(Weight.MACHINE) or signs.hints("null-sender", "message-id", "x-vacation")
     if phrase.saying is Saying.TOPIC or phrase.ending is Ending.RUNNING:
         return is_firm
-    return is_firm or answers or signs.has(Weight.HINT) or says_so(words)
+    return is_firm or answers or signs.has(Weight.HINT) or _says_so(own.top)
 
 
-def says_so(words: str) -> bool:
-    """Whether a text says in its first lines that a machine wrote it, or that its writer is away."""
-    folded = fold(words[:_MAX_TEXT])
+def _says_so(top: str) -> bool:
+    """Whether the beginning of a text says that a machine wrote it, or that its writer is away."""
+    folded = fold(top)
     return bool(away_in(folded) or automatic_in(folded))
 
 

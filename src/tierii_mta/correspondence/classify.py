@@ -23,6 +23,7 @@ from tierii_mta.correspondence.complaint import Report, report_of
 from tierii_mta.correspondence.folding import fold
 from tierii_mta.correspondence.header import Header, first, moment, zone
 from tierii_mta.correspondence.notices import acknowledgement_in, challenge_in, list_of, reaction_of, receipt_of
+from tierii_mta.correspondence.own_words import OwnWords
 from tierii_mta.correspondence.phrases import Ending, Saying, SubjectPhrase, away_in, subject_phrase
 from tierii_mta.correspondence.reading import (
     Absence,
@@ -64,7 +65,7 @@ class _Case:
     header: Header
     subject: str
     written: Subject
-    words: str
+    own: OwnWords
     signs: Signs
     phrase: SubjectPhrase | None
     bounce: Bounce | None
@@ -81,9 +82,7 @@ class _Case:
         """Whether a machine answered. What a list passes on was no answer to us, so its subject proves nothing."""
         is_exchange = any(name.startswith("x-ms-") or name == "thread-index" for name in self.header)
         phrase = self.phrase if self.list is None else None
-        return is_answer_of_a_machine(
-            self.signs, phrase, answers=self.answers, is_exchange=is_exchange, words=self.words
-        )
+        return is_answer_of_a_machine(self.signs, phrase, answers=self.answers, is_exchange=is_exchange, own=self.own)
 
     @property
     def list(self) -> Evidence | None:
@@ -93,17 +92,14 @@ class _Case:
 
 
 def classify(
-    mail: Mail, facts: EnvelopeFacts, *, header: Header, words: str, bounce: Bounce | None = None
+    mail: Mail, facts: EnvelopeFacts, *, header: Header, own: OwnWords, bounce: Bounce | None
 ) -> Classification:
-    """Return the kind.
-
-    `header`: that of the mail; `words`: what the sender wrote, without quotes and signature; `bounce`: as it was read.
-    """
-    case = _case(mail, facts, header=header, words=words, bounce=bounce)
+    """Return the kind. `header` and `own` are those of the mail; `bounce` is what was read of it as a report."""
+    case = _case(mail, facts, header=header, own=own, bounce=bounce)
     rows = list(_rows(case))
     kind = rows[0][0] if rows else Kind.OTHER
     evidence = dict.fromkeys((*(each for _, each in rows), *_signs(case)))
-    wish = wish_in(case.subject, words) if kind in _BY_PERSONS else None
+    wish = wish_in(case.subject, own) if kind in _BY_PERSONS else None
     if wish is not None:
         evidence[Evidence(rule="unsubscribe-intent", where="subject or text", detail=wish)] = None
     return Classification(
@@ -116,7 +112,7 @@ def classify(
     )
 
 
-def _case(mail: Mail, facts: EnvelopeFacts, *, header: Header, words: str, bounce: Bounce | None) -> _Case:
+def _case(mail: Mail, facts: EnvelopeFacts, *, header: Header, own: OwnWords, bounce: Bounce | None) -> _Case:
     subject = first(header, "subject") or ""
     return _Case(
         mail=mail,
@@ -124,7 +120,7 @@ def _case(mail: Mail, facts: EnvelopeFacts, *, header: Header, words: str, bounc
         header=header,
         subject=subject,
         written=read_subject(subject),
-        words=words,
+        own=own,
         signs=signs_of(
             header,
             sender=first_address(first(header, "from") or ""),
@@ -158,7 +154,7 @@ def _rows(case: _Case) -> Iterator[tuple[Kind, Evidence]]:
 def _report_rows(case: _Case) -> Iterator[tuple[Kind, Evidence]]:
     if case.report is not None and case.report.is_against_us:
         yield from ((Kind.COMPLAINT, each) for each in case.report.evidence)
-    if case.bounce is not None and case.bounce.recipients:
+    if case.bounce is not None:
         kind = _bounce_kind(case.bounce)
         yield from ((kind, each) for each in case.bounce.evidence)
     if case.report is not None and not case.report.is_against_us:
@@ -172,17 +168,17 @@ def _unsubscribe_row(case: _Case) -> Iterator[tuple[Kind, Evidence]]:
         return
     if Purpose.UNSUBSCRIBE in case.facts.purposes:
         yield Kind.UNSUBSCRIBE, Evidence(rule="token:unsubscribe", where="envelope recipient")
-    elif not case.signs.has(Weight.MACHINE) and (order := order_in(case.subject, case.words)):
+    elif not case.signs.has(Weight.MACHINE) and (order := order_in(case.subject, case.own)):
         yield Kind.UNSUBSCRIBE, Evidence(rule="unsubscribe-word", where="whole subject or text", detail=order)
 
 
 def _machine_rows(case: _Case) -> Iterator[tuple[Kind, Evidence]]:
     is_answer = case.is_machine_answer
     by_machine = is_answer or case.signs.has(Weight.MACHINE) or case.signs.hints("null-sender")
-    challenge = challenge_in(case.header, case.subject, case.words, is_machine=by_machine)
+    challenge = challenge_in(case.header, case.subject, case.own, is_machine=by_machine)
     if challenge is not None:
         yield Kind.CHALLENGE, challenge
-    received = acknowledgement_in(case.header, case.subject, case.words) if by_machine else None
+    received = acknowledgement_in(case.header, case.subject, case.own) if by_machine else None
     if received is not None:
         yield Kind.ACKNOWLEDGEMENT, received
     if is_answer:
@@ -218,6 +214,7 @@ def _phrase_evidence(phrase: SubjectPhrase) -> Evidence:
 
 
 def _bounce_kind(bounce: Bounce) -> Kind:
+    """A failure of anybody outweighs a delay, and that a success."""
     actions = {each.action for each in bounce.recipients}
     if "failed" in actions:
         return Kind.BOUNCE
@@ -227,7 +224,7 @@ def _bounce_kind(bounce: Bounce) -> Kind:
 def _absence(case: _Case) -> Absence | None:
     """Return what the answer of somebody who is away tells; None if nothing says that anybody is."""
     is_subject_own = not case.written.is_reply and (case.phrase is None or case.phrase.ending is Ending.RUNNING)
-    text = f"{case.subject}\n\n{case.words}" if is_subject_own else case.words
+    text = f"{case.subject}\n\n{case.own.words}" if is_subject_own else case.own.words
     written = first(case.header, "date") or ""
     ours = (
         address

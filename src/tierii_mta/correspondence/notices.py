@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from tierii_mta.correspondence.addresses import first_address
 from tierii_mta.correspondence.folding import fold
 from tierii_mta.correspondence.header import Header
+from tierii_mta.correspondence.own_words import OwnWords
 from tierii_mta.correspondence.reading import Evidence, Receipt
 from tierii_mta.mail.mime import Mail, parse_fields
 
 _MAX_VALUE = 500
 _MAX_REPORT = 64 << 10
+_MAX_GREETING = 600  # characters in which a ticket system says what it does
 _MAX_REACTION = 100  # characters: emoji of many code points, and a few of them
 _DISPOSITION = re.compile(r"(?:(?P<action>[a-z-]{1,40})/(?P<sending>[a-z-]{1,40}) ?; ?)?(?P<type>[a-z-]{1,40})")
 _MESSAGE_ID = re.compile(r"<[^<>\s@]{1,500}@[^<>\s@]{1,255}>")
@@ -135,7 +137,7 @@ def reaction_of(mail: Mail) -> Evidence | None:
     return None
 
 
-def challenge_in(header: Header, subject: str, words: str, *, is_machine: bool) -> Evidence | None:
+def challenge_in(header: Header, subject: str, own: OwnWords, *, is_machine: bool) -> Evidence | None:
     """Return what tells that the sender shall prove to be human, or None. `is_machine`: something else says so."""
     for name, pattern in _CHALLENGE_PATTERNS.items():
         for value in header.get(name, ())[:3]:
@@ -145,18 +147,18 @@ def challenge_in(header: Header, subject: str, words: str, *, is_machine: bool) 
     phrases = (*_CHALLENGER_PHRASES, *(_CHALLENGE_PHRASES if is_machine else ()))
     phrase = next((each for each in phrases if each in folded), None)
     if phrase:
-        text = fold(words[:2_000])
+        text = fold(own.top)
         if "http" in text and any(each in text for each in _PROOF_PHRASES):
             return Evidence(rule="challenge", where="header Subject, text", detail=phrase)
     return None
 
 
-def acknowledgement_in(header: Header, subject: str, words: str) -> Evidence | None:
+def acknowledgement_in(header: Header, subject: str, own: OwnWords) -> Evidence | None:
     """Return what tells that a ticket system received something, or None.
 
     Only for what a machine is known to have sent: people who answer from such a system leave the same traces.
     """
-    folded, text = fold(subject[:_MAX_VALUE]), fold(words[:600])
+    folded, text = fold(subject[:_MAX_VALUE]), fold(own.top[:_MAX_GREETING])
     says = next((each for each in _RECEIVED_PHRASES if each in folded or each in text), None)
     if header.get("x-freescout-mail-type", [""])[0].strip().lower().startswith("auto"):
         return Evidence(rule="ticket-system", where="header X-Freescout-Mail-Type", detail="auto")

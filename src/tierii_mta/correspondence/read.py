@@ -6,9 +6,8 @@ a process of its own and be run again on stored mail.
 
     1. parse      octets → parts                                                     mail.mime
     2. report     what a delivery report says of each recipient                      bounce
-    3. words      the text without what it quotes
-    4. classify   the kind, and what it brings                                       classify
-    5. references what the message says it answers                                   (thread matches them)
+    3. classify   the kind, and what it brings                                       classify
+    4. references what the message says it answers                                   (thread matches them)
 """
 
 import re
@@ -18,6 +17,7 @@ from tierii_mta.correspondence.addresses import addresses_in, first_address
 from tierii_mta.correspondence.bounce import bounce_of
 from tierii_mta.correspondence.classify import classify
 from tierii_mta.correspondence.header import Header, first, header_of, moment
+from tierii_mta.correspondence.own_words import OwnWords
 from tierii_mta.correspondence.reading import EnvelopeFacts, Reading, References
 from tierii_mta.mail.mime import parse
 from tierii_mta.mail.subject import base_subject
@@ -38,7 +38,7 @@ def read(octets: bytes, facts: EnvelopeFacts) -> Reading:
     header = header_of(mail.root.fields)
     text, html = mail.body_text()[:MAX_TEXT], mail.body_html()[:MAX_TEXT]
     bounce = bounce_of(mail)
-    found = classify(mail, facts, header=header, words=text, bounce=bounce)
+    found = classify(mail, facts, header=header, own=OwnWords(text, html), bounce=bounce)
     subject = (first(header, "subject") or "")[:_MAX_SUBJECT]
     sender = first(header, "from") or ""
     return Reading(

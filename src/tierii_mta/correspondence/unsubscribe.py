@@ -7,9 +7,12 @@ RFC 8058.  Pure.
 """
 
 from tierii_mta.correspondence.folding import fold
+from tierii_mta.correspondence.own_words import OwnWords
 
 _MAX_ORDER = 60  # characters: what is longer is no single word
 _MAX_TEXT = 5_000
+_MAX_ASKED = 300  # characters of a subject
+_MAX_LINES = 100
 _AROUND = " \t.,;:!?*_~-\"'()[]<>«»„“”‚。！，、「」『』"
 
 # An order wherever it stands alone, subject or text.
@@ -90,30 +93,29 @@ def _table(phrases: str) -> frozenset[str]:
 
 _FIRM_ORDERS = frozenset[str]().union(*map(_table, _FIRM.values()))
 _LOOSE_ORDERS = _table(_LOOSE)
+_ORDERS = _FIRM_ORDERS | _LOOSE_ORDERS
 _WISHED = tuple(fold(each) for each in _WISHES.split("|"))
 
 
-def order_in(subject: str, words: str) -> str | None:
-    """Return the order that the whole subject or the whole text is, folded, or None.
-
-    `words`: what the sender wrote, without quotes and signature.
-    """
-    in_subject, in_text = _word(subject), _word(words)
-    for said, other in ((in_text, in_subject), (in_subject, in_text)):
-        if said and (said in _FIRM_ORDERS or (said in _LOOSE_ORDERS and _goes_with(other, said, in_text))):
-            return said
-    return None
-
-
-def _goes_with(other: str | None, said: str, in_text: str | None) -> bool:
-    """Whether a loose word is an order: as the text under any subject, as the subject over nothing or itself."""
-    return said == in_text or other in {"", said}
+def order_in(subject: str, own: OwnWords) -> str | None:
+    """Return the order that the whole subject or the whole text is, folded, or None."""
+    in_subject = _word(subject)
+    if in_subject in _FIRM_ORDERS:
+        return in_subject
+    has_line = any(_word(line) in _ORDERS for line in own.seen.split("\n", _MAX_LINES)[:_MAX_LINES])
+    in_text = _word(own.words) if has_line or in_subject in _LOOSE_ORDERS else None
+    if in_text in _ORDERS:
+        return in_text
+    return in_subject if in_subject in _LOOSE_ORDERS and in_text == "" else None
 
 
-def wish_in(subject: str, words: str) -> str | None:
+def wish_in(subject: str, own: OwnWords) -> str | None:
     """Return the words inside a text that sound like the wish, or None."""
-    folded = fold(f"{subject[: _MAX_ORDER * 5]}\n{words[:_MAX_TEXT]}")
-    return next((phrase for phrase in _WISHED if phrase in folded), None)
+    seen, asked = fold(own.seen[:_MAX_TEXT]), fold(subject[:_MAX_ASKED])
+    if not any(phrase in seen or phrase in asked for phrase in _WISHED):
+        return None
+    said = f"{asked} {fold(own.words[:_MAX_TEXT])}"
+    return next((phrase for phrase in _WISHED if phrase in said), None)
 
 
 def _word(text: str) -> str | None:
