@@ -5,6 +5,8 @@ queue, the janitor, the control socket and the web child, and ends them in order
 
     queue      claims and delivers; stops first, by draining            (queue.manager, outbound.transports.direct_mx)
     reporter   tells senders what became of their mail                   (queue.reporter)
+    inbox      reads received mail and acts upon it                      (correspondence.processor)
+    postman …  puts it into its mailboxes, and tells people              (daemon.correspondence)
     janitor    upkeep                                                    (queue.janitor)
     doors      take mail in; stop first too, with what is under way       (daemon.front_door)
     control    answers the CLI and the web child                         (daemon.verbs)
@@ -29,10 +31,14 @@ import structlog
 from tierii_mta import __version__
 from tierii_mta.campaigns.merge import CampaignContent
 from tierii_mta.campaigns.pressroom.pool import PressPool
+from tierii_mta.correspondence.processor import Processor
+from tierii_mta.correspondence.room.pool import ReadingRoom
 from tierii_mta.daemon.children import web_child
 from tierii_mta.daemon.control import SOCKET_NAME, ControlServer
+from tierii_mta.daemon.correspondence import Correspondence, RoomTeller
 from tierii_mta.daemon.front_door import ROLES, FrontDoor, open_front_door
 from tierii_mta.daemon.installation import Installation, make_data_dir, open_installation
+from tierii_mta.daemon.mailboxes import routing
 from tierii_mta.daemon.metrics import INFO, Metrics, watch_loop_lag
 from tierii_mta.daemon.notify import Notifier
 from tierii_mta.daemon.observation import Observer
@@ -40,6 +46,7 @@ from tierii_mta.daemon.settings import LoadedSettings
 from tierii_mta.daemon.supervisor import Service, Stop, Supervisor
 from tierii_mta.daemon.telemetry import configure_logging
 from tierii_mta.daemon.verbs import Verbs
+from tierii_mta.daemon.way_back import build_processor
 from tierii_mta.daemon.way_out import Contents, WayOut, build_way_out
 from tierii_mta.outbound.stored import StoredContent
 from tierii_mta.queue.committer import Committer
@@ -69,6 +76,8 @@ class _Daemon:
     janitor: Janitor
     reporter: Reporter
     front_door: FrontDoor
+    processor: Processor
+    correspondence: Correspondence
     metrics: Metrics
     observer: Observer
 
@@ -109,7 +118,18 @@ async def _assembled(installation: Installation, roles: frozenset[str]) -> Async
         clock=clock,
         threads=threads,
     )
-    way_out = build_way_out(installation, content=Contents(campaigns, stored))
+    contents = Contents(campaigns, stored)
+    way_out = build_way_out(installation, content=contents, committer=committer)
+    room = ReadingRoom()
+    processor = build_processor(
+        installation,
+        epoch=epoch,
+        committer=committer,
+        content=contents,
+        reader=room,
+        routing=routing(settings),
+        metrics=metrics,
+    )
     directory = LaneDirectory()
     manager = QueueManager(
         store=installation.queue,
@@ -130,6 +150,8 @@ async def _assembled(installation: Installation, roles: frozenset[str]) -> Async
         reserve=installation.reserve,
         on_accepted=manager.learn if "outbound" in roles else None,
     )
+    notices = _notices(installation, committer, manager)
+    correspondence = Correspondence(installation, epoch=epoch, intake=intake, notices=notices, metrics=metrics)
     front_door = open_front_door(installation, roles=roles, metrics=metrics, intake=intake, committer=committer)
     try:
         yield _Daemon(
@@ -139,14 +161,18 @@ async def _assembled(installation: Installation, roles: frozenset[str]) -> Async
             directory=directory,
             manager=manager,
             janitor=janitor,
-            reporter=_reporter(installation, committer, manager, observer),
+            reporter=_reporter(installation, notices, observer),
             front_door=front_door,
+            processor=processor,
+            correspondence=correspondence,
             metrics=metrics,
             observer=observer,
         )
         await installation.queue.retire(epoch)
     finally:
         front_door.close()
+        await correspondence.close()
+        await room.close()
         await press.close()
         threads.shutdown(cancel_futures=True)
 
@@ -175,19 +201,22 @@ def _janitor(installation: Installation, epoch: Epoch, observer: Observer) -> Ja
     )
 
 
-def _reporter(installation: Installation, committer: Committer, manager: QueueManager, observer: Observer) -> Reporter:
-    clock = installation.clock
-    intake = Intake(
+def _notices(installation: Installation, committer: Committer, manager: QueueManager) -> Intake:
+    """Return the way in of what we ourselves have to tell: no reserve of disk space is asked for it."""
+    return Intake(
         committer=committer,
         codec=installation.codec,
         schedule=installation.dsn_schedule,
-        clock=clock,
+        clock=installation.clock,
         on_accepted=manager.learn,
     )
+
+
+def _reporter(installation: Installation, notices: Intake, observer: Observer) -> Reporter:
     return Reporter(
         store=installation.reports,
-        intake=intake,
-        clock=clock,
+        intake=notices,
+        clock=installation.clock,
         hostname=installation.settings.hostname,
         domains=installation.dsn_domains,
         on_made=observer.notified,
@@ -219,11 +248,16 @@ async def _run(daemon: _Daemon, roles: frozenset[str], on_ready: Callable[[], No
         await daemon.janitor.prepare()
         supervisor.add(Service("queue", lambda stop: _run_queue(daemon, stop, drain), stops=0))
         supervisor.add(Service("reporter", _until_stopped(daemon.reporter.run), stops=1))
+    if "inbound" in roles:
+        supervisor.add(Service("inbox", daemon.processor.run, stops=1))
+    if roles & {"outbound", "inbound"}:  # whoever has rows in hand has to say that it lives
         supervisor.add(Service("janitor", _until_stopped(daemon.janitor.run), stops=1))
     if roles & set(ROLES):
         supervisor.add(Service("doors", lambda stop: daemon.front_door.run(stop, drain), stops=0))
     supervisor.add(Service("lag", _until_stopped(lambda: watch_loop_lag(daemon.metrics, installation.clock)), stops=1))
-    room = _until_stopped(lambda: daemon.observer.watch_room(installation.reserve))
+    supervisor.add(*daemon.correspondence.services(roles))
+    teller = RoomTeller(installation, daemon.committer)
+    room = _until_stopped(lambda: daemon.observer.watch_room(installation.reserve, teller.tell))
     supervisor.add(Service("room", room, stops=1))
     supervisor.add(Service("control", lambda stop: _run_control(control, stop), stops=1))
     if web is not None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from tierii_mta.clock import Clock
 from tierii_mta.daemon.certificate import Certificate
 from tierii_mta.daemon.installation import Installation
+from tierii_mta.daemon.mailboxes import mail_domains
 from tierii_mta.daemon.metrics import (
     FRONT_ACCEPTED,
     FRONT_BANS,
@@ -37,7 +38,7 @@ from tierii_mta.inbound.entrance import Entrance, House
 from tierii_mta.inbound.gate import Bounds, Gate
 from tierii_mta.inbound.listener import Listener
 from tierii_mta.inbound.logins import Logins
-from tierii_mta.inbound.mailboxes import Mailboxes, MailDomain
+from tierii_mta.inbound.mailboxes import Mailboxes
 from tierii_mta.inbound.patience import Patience
 from tierii_mta.inbound.reception import ReceptionDesk
 from tierii_mta.inbound.session import Door, Judge, Session
@@ -74,7 +75,7 @@ def reception_desk(
     settings = installation.settings
     return ReceptionDesk(
         mailboxes=Mailboxes(
-            _domains(settings), hostname=settings.hostname, codec=installation.codec, now=installation.clock.now
+            mail_domains(settings), hostname=settings.hostname, codec=installation.codec, now=installation.clock.now
         ),
         committer=committer,
         checks=checks,
@@ -84,17 +85,6 @@ def reception_desk(
         hostname=settings.hostname,
         check_timeout=settings.smtp.inbound.check_timeout + GRACE,
     ).judge
-
-
-def _domains(settings: Settings) -> Iterator[MailDomain]:
-    """Yield what mail may be addressed to."""
-    for name, domain in settings.domains.items():
-        yield MailDomain(
-            name=name,
-            return_path=settings.return_path(name),
-            reply_domain=settings.reply_domain(name),
-            mailboxes=frozenset(domain.mailboxes),
-        )
 
 
 def submission_desk(installation: Installation, intake: Intake) -> Callable[[Session], Judge]:

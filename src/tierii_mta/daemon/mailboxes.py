@@ -1,13 +1,15 @@
 """The mailboxes, wired: which setting becomes which target, and who delivers there.
 
-Owns the way from `domains.*.mailboxes` and `webhooks` to routing, deliverers and the postman.  Part of the composition
-root, apart from daemon.assembly.
+Owns the way from `domains.*.mailboxes` and `webhooks` to who is known, routing, deliverers, the postman, and the way of
+mail to ourselves.  Part of the composition root, apart from daemon.assembly.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tierii_mta.correspondence.hooks import Hook, HookCaller
+from tierii_mta.correspondence.local import LocalDelivery
 from tierii_mta.correspondence.mailbox import Postman
 from tierii_mta.correspondence.mailboxes.delivery import Deliverer, Outcome
 from tierii_mta.correspondence.mailboxes.forward import ForwardDeliverer, Forwarder
@@ -27,11 +29,47 @@ from tierii_mta.daemon.installation import Installation
 from tierii_mta.daemon.metrics import MAILBOX_ATTEMPTS, MAILBOXES_FAILING, Metrics
 from tierii_mta.daemon.settings import Settings
 from tierii_mta.daemon.settings.mailboxes import MailboxSettings, webhook_key
+from tierii_mta.inbound.mailboxes import Mailboxes, MailDomain
 from tierii_mta.mail.address import Address
+from tierii_mta.outbound.content import ContentSource
 from tierii_mta.outbound.security import TlsContexts
+from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Epoch
+from tierii_mta.queue.hand import Deliver
 from tierii_mta.queue.intake import Intake
 from tierii_mta.queue.schedule import RetrySchedule
+
+
+def mail_domains(settings: Settings) -> Iterator[MailDomain]:
+    """Yield what mail may be addressed to."""
+    for name, domain in settings.domains.items():
+        yield MailDomain(
+            name=name,
+            return_path=settings.return_path(name),
+            reply_domain=settings.reply_domain(name),
+            mailboxes=frozenset(domain.mailboxes),
+        )
+
+
+def local_delivery(
+    installation: Installation, elsewhere: Deliver, *, content: ContentSource, committer: Committer
+) -> LocalDelivery:
+    """Return the way of mail to ourselves. A domain that has no mailboxes here, and its bounces elsewhere, may have its
+    mail elsewhere too: of such a one only what was signed is ours.
+    """
+    settings = installation.settings
+    ours = [
+        one if one.mailboxes or one.return_path == one.name else replace(one, name=one.return_path)
+        for one in mail_domains(settings)
+    ]
+    return LocalDelivery(
+        elsewhere,
+        mailboxes=Mailboxes(ours, hostname=settings.hostname, codec=installation.codec, now=installation.clock.now),
+        content=content,
+        committer=committer,
+        clock=installation.clock,
+        hostname=settings.hostname,
+    )
 
 
 def routing(settings: Settings) -> Routing:

@@ -1,7 +1,8 @@
 """The way out, wired: resolver, shaping, sources, content, and the transport above them.
 
-Owns which settings reach which part of `outbound`, also at a reload.  Part of the composition root, apart from
-daemon.assembly because this half changes while mail moves.
+Owns which settings reach which part of `outbound`, also at a reload; mail to ourselves turns back here
+(daemon.mailboxes).  Part of the composition root, apart from daemon.assembly because this half changes while mail
+moves.
 """
 
 import re
@@ -14,6 +15,7 @@ import structlog
 
 from tierii_mta import shipped, yaml12
 from tierii_mta.daemon.installation import Installation
+from tierii_mta.daemon.mailboxes import local_delivery
 from tierii_mta.daemon.settings import Settings
 from tierii_mta.outbound.connection import Timeouts
 from tierii_mta.outbound.content import ContentSource, Prepared
@@ -21,7 +23,9 @@ from tierii_mta.outbound.security import TlsContexts
 from tierii_mta.outbound.shaping import Shaping
 from tierii_mta.outbound.sources import Source
 from tierii_mta.outbound.transports.direct_mx import DirectMx, DirectMxSettings
+from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Delivery
+from tierii_mta.queue.hand import Deliver
 from tierii_mta.resolver.stub import StubResolver
 
 _DEFAULT_SOURCE = "default"
@@ -44,38 +48,38 @@ class Contents:
 class WayOut:
     """The transport in use, and what operators ask of it."""
 
-    def __init__(self, deliver: DirectMx, resolver: StubResolver) -> None:
+    def __init__(self, deliver: Deliver, direct: DirectMx, resolver: StubResolver) -> None:
         self.deliver = deliver
-        self._resolver = resolver
+        self._direct, self._resolver = direct, resolver
 
     @property
     def idle_sessions(self) -> int:
         """Sessions that wait for their next message."""
-        return self.deliver.idle_sessions
+        return self._direct.idle_sessions
 
     async def explain(self, domain: str) -> list[dict[str, Any]]:
         """Return the lines of `queue explain`."""
-        return await self.deliver.explain(domain)
+        return await self._direct.explain(domain)
 
     async def tend(self) -> None:
         """Close idle sessions in time, until cancelled."""
-        await self.deliver.run()
+        await self._direct.run()
 
     async def close(self) -> None:
         """Say goodbye to every idle session."""
-        await self.deliver.close()
+        await self._direct.close()
         await self._resolver.close()
 
     def reload(self, settings: Settings) -> None:
         """Take over shaping and sources; raises `ConfigurationError` and leaves all as it was where they are wrong."""
-        self.deliver.reload(_direct_mx(settings), load_shaping(settings))
+        self._direct.reload(_direct_mx(settings), load_shaping(settings))
 
 
-def build_way_out(installation: Installation, *, content: ContentSource) -> WayOut:
+def build_way_out(installation: Installation, *, content: ContentSource, committer: Committer) -> WayOut:
     """Wire the transport of the settings; raises `ConfigurationError`."""
     settings = installation.settings
     resolver = StubResolver(installation.clock, nameservers=settings.dns.nameservers, timeout=settings.dns.timeout)
-    deliver = DirectMx(
+    direct = DirectMx(
         _direct_mx(settings),
         clock=installation.clock,
         resolver=resolver,
@@ -83,7 +87,8 @@ def build_way_out(installation: Installation, *, content: ContentSource) -> WayO
         content=content,
         contexts=TlsContexts(),
     )
-    return WayOut(deliver, resolver)
+    deliver = local_delivery(installation, direct, content=content, committer=committer)
+    return WayOut(deliver, direct, resolver)
 
 
 def load_shaping(settings: Settings) -> Shaping:

@@ -74,6 +74,10 @@ class Mailboxes:
             for role in ROLES:
                 own.setdefault(role, f"{name}/{role}")
 
+    def receives(self, domain: str) -> bool:
+        """Whether anybody may be known in a domain (A-labels)."""
+        return domain in self._mailboxes
+
     def find(self, recipient: Address) -> Known | Refused:
         """Return who a recipient is.
 
