@@ -223,8 +223,13 @@ async def test_a_full_disk_makes_the_store_sick_until_a_probe_succeeds(
 ) -> None:
     clock, disk = ManualClock(), Disk(database)
     told: list[str] = []
+    groups: list[tuple[int, bool]] = []
     committer = Committer(
-        database.queue, clock, on_sick=lambda failure: told.append("sick"), on_well=lambda: told.append("well")
+        database.queue,
+        clock,
+        on_sick=lambda failure: told.append("sick"),
+        on_well=lambda: told.append("well"),
+        on_commit=lambda operations, seconds, is_kept: groups.append((operations, is_kept)),
     )
     running = asyncio.create_task(committer.run())
     assert isinstance(await committer.submit(message()), Accepted)
@@ -243,6 +248,8 @@ async def test_a_full_disk_makes_the_store_sick_until_a_probe_succeeds(
     assert isinstance(await committer.submit(message("bob", size=100_000)), Accepted)
     committer.close()
     await running
+    assert groups[0] == groups[-1] == (1, True)
+    assert any(not is_kept for _, is_kept in groups)
 
 
 async def _probe_in_vain(

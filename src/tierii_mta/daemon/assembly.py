@@ -106,7 +106,9 @@ async def _assembled(installation: Installation, roles: frozenset[str]) -> Async
     metrics = Metrics()
     metrics.set(INFO, 1, version=__version__)
     observer = Observer(metrics, clock)
-    committer = Committer(installation.queue, clock, on_sick=observer.sick, on_well=observer.well)
+    committer = Committer(
+        installation.queue, clock, on_sick=observer.sick, on_well=observer.well, on_commit=observer.committed
+    )
     press = PressPool(clock)
     threads = ThreadPoolExecutor(_PRESS_THREADS, thread_name_prefix="sign")
     sender = installation.sender

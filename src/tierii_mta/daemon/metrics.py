@@ -44,7 +44,7 @@ OLDEST_ELIGIBLE = Metric(
 )
 LANES = Metric("tierii_lanes", "gauge", "Lanes in the directory", ("state",))
 IN_HAND = Metric("tierii_in_hand_deliveries", "gauge", "Claimed and not yet settled")
-SESSIONS = Metric("tierii_sessions_open", "gauge", "Open SMTP sessions to other servers")
+SESSIONS_IDLE = Metric("tierii_sessions_idle", "gauge", "SMTP sessions to other servers that wait for a message")
 COMMITS = Metric("tierii_commits_total", "counter", "Group commits by result", ("result",))
 COMMIT_SECONDS = Metric("tierii_commit_seconds", "histogram", "Length of a group commit", (), _SHORT)
 GROUP_SIZE = Metric("tierii_commit_group_size", "histogram", "Operations in a group commit", (), _COUNTS)
@@ -65,7 +65,6 @@ SET_ASIDE = Metric(
 )
 NOTIFICATIONS = Metric("tierii_notifications_total", "counter", "Notifications made for senders (DSN)", ("action",))
 EXPIRED = Metric("tierii_expired_total", "counter", "Deliveries ended by age")
-CHILD_STARTS = Metric("tierii_child_starts", "gauge", "Times a child process was started", ("child",))
 FRONT_SESSIONS = Metric("tierii_front_sessions_open", "gauge", "Open sessions of clients", ("door",))
 FRONT_OPENED = Metric("tierii_front_sessions_total", "counter", "Sessions let in", ("door",))
 FRONT_ACCEPTED = Metric("tierii_front_messages_total", "counter", "Messages kept", ("door",))
@@ -108,7 +107,7 @@ TABLE: Sequence[Metric] = (
     OLDEST_ELIGIBLE,
     LANES,
     IN_HAND,
-    SESSIONS,
+    SESSIONS_IDLE,
     COMMITS,
     COMMIT_SECONDS,
     GROUP_SIZE,
@@ -122,7 +121,6 @@ TABLE: Sequence[Metric] = (
     SET_ASIDE,
     NOTIFICATIONS,
     EXPIRED,
-    CHILD_STARTS,
     FRONT_SESSIONS,
     FRONT_OPENED,
     FRONT_ACCEPTED,

@@ -13,9 +13,12 @@ import structlog
 from tierii_mta.clock import Clock
 from tierii_mta.daemon.metrics import (
     ATTEMPT_SECONDS,
+    COMMIT_SECONDS,
+    COMMITS,
     CRASHES,
     DELIVERIES,
     DISK_FREE,
+    GROUP_SIZE,
     INTAKE_OPEN,
     NOTIFICATIONS,
     REPLY_CLASSES,
@@ -106,6 +109,12 @@ class Observer:
         self._metrics.count(SET_ASIDE, count, reason=str(reason), cause=cause)
         if reason is FailureReason.ERROR or cause == Stage.WORKER:
             self._log.error("delivery.set_aside", cause=cause, count=count)
+
+    def committed(self, operations: int, seconds: float, is_kept: bool) -> None:
+        """A group of operations came to its end."""
+        self._metrics.count(COMMITS, result="kept" if is_kept else "failed")
+        self._metrics.observe(GROUP_SIZE, operations)
+        self._metrics.observe(COMMIT_SECONDS, seconds)
 
     def sick(self, failure: Unavailable) -> None:
         """The store failed a COMMIT."""

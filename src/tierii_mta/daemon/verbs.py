@@ -11,7 +11,7 @@ from typing import Any
 from tierii_mta.clock import elapsed, rfc3339
 from tierii_mta.daemon.control import Answer, Handler
 from tierii_mta.daemon.installation import Installation
-from tierii_mta.daemon.metrics import IN_HAND, LANES, OLDEST_ELIGIBLE, QUEUE, Metrics
+from tierii_mta.daemon.metrics import IN_HAND, LANES, OLDEST_ELIGIBLE, QUEUE, SESSIONS_IDLE, Metrics
 from tierii_mta.daemon.observation import Observer
 from tierii_mta.daemon.way_out import WayOut
 from tierii_mta.errors import Unavailable, UsageError
@@ -90,6 +90,7 @@ class Verbs:
     async def _show_metrics(self, _: Mapping[str, Any]) -> Answer:
         report = report_lanes(self._directory, now=self._clock.now(), limit=0)
         self._metrics.set(IN_HAND, len(self._manager.hand))
+        self._metrics.set(SESSIONS_IDLE, self._way_out.idle_sessions)
         self._metrics.replace(LANES, {(place,): float(count) for place, count in report.places.items()})
         self._metrics.replace(
             OLDEST_ELIGIBLE, {(priority.name.lower(),): age for priority, age in report.oldest_eligible_s.items()}

@@ -49,14 +49,16 @@ class Committer:
         gather_s: float = _MAX_GATHER_S,
         on_sick: Callable[[Unavailable], None] | None = None,
         on_well: Callable[[], None] | None = None,
+        on_commit: Callable[[int, float, bool], None] | None = None,
     ) -> None:
         """`gather_s`, at most 5 ms, lets a group that follows another one grow for as long as that one's commit took,
-        but no longer than this; what finds us idle never waits.
+        but no longer than this; what finds us idle never waits. `on_commit` hears of each group: how many operations,
+        how many seconds, and whether they are kept.
         """
         if not 0 <= gather_s <= _MAX_GATHER_S:
             raise ValueError(f"a group gathers for at most {_MAX_GATHER_S} s")
         self._store, self._clock, self._gather_s = store, clock, gather_s
-        self._on_sick, self._on_well = on_sick, on_well
+        self._on_sick, self._on_well, self._on_commit = on_sick, on_well, on_commit
         self._last_commit_s = 0.0
         self._waiting: deque[_Member] = deque()
         self._arrival = Alarm(clock)
@@ -164,15 +166,23 @@ class Committer:
             _refuse(group, CommitFailed("the queue was closed before it learned whether this was kept"))
             raise
         except Unavailable as failure:
+            self._tell(group, begun, is_kept=False)
             self._fall_sick(group, failure)
         except Exception as failure:  # a statement, or a fault of ours: whose it is shows when each stands alone
             await self._replay(group, failure)
         else:
             self.commits += 1
-            self._last_commit_s = self._clock.monotonic() - begun
+            self._last_commit_s = self._tell(group, begun, is_kept=True)
             for member, result in zip(group, results, strict=True):
                 if not member.answer.done():
                     member.answer.set_result(result)
+
+    def _tell(self, group: list[_Member], begun: float, *, is_kept: bool) -> float:
+        """Tell of a group that came to its end; return how long it took."""
+        seconds = self._clock.monotonic() - begun
+        if self._on_commit is not None:
+            self._on_commit(len(group), seconds, is_kept)
+        return seconds
 
     async def _replay(self, group: list[_Member], failure: Exception) -> None:
         """Commit the members one by one. The culprit alone learns of its failure; a sick store ends it for the rest."""
