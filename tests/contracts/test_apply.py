@@ -187,6 +187,13 @@ async def test_recorded_events_mark_their_person_once(store: Installation) -> No
     assert len(await store.events()) == 2 + len(kinds) + 1  # created, started
 
 
+async def test_an_event_and_whom_it_suppresses_are_one_commit(store: Installation) -> None:
+    entry = store.suppressed("a@one.example", reason=SuppressionReason.UNSUBSCRIBE)
+    await store.queue.apply([Record(events=[store.event(EventType.UNSUBSCRIBED)], suppressions=[entry])])
+    assert await store.suppression.find([entry.key]) == [entry]
+    assert {event.type for event in await store.events()} == {EventType.UNSUBSCRIBED, EventType.SUPPRESSION_CREATED}
+
+
 async def test_events_are_read_in_commit_order_behind_a_cursor(store: Installation) -> None:
     other = await store.another()
     writers = [store, other] * 10

@@ -26,43 +26,25 @@ async def test_entries_are_added_once_each_with_an_event(store: Installation) ->
     assert {change.kind for change in await daemon.queue.changes(cursor)} == {ChangeKind.SUPPRESSION}
 
 
-async def test_an_entry_is_replaced_by_a_later_one(store: Installation) -> None:
+async def test_an_entry_is_replaced_by_a_later_one_for_the_same_reason(store: Installation) -> None:
     name = "a@one.example"
-    await store.suppression.add([store.suppressed(name, reason=SuppressionReason.UNSUBSCRIBE)])
-    later_one = store.suppressed(name, reason=SuppressionReason.COMPLAINT, evidence="feedback report", address=None)
+    await store.suppression.add([store.suppressed(name, evidence="on the phone")])
+    later_one = store.suppressed(name, expires_at=later(store.now(), timedelta(days=1)), address=None)
     assert await store.suppression.add([later_one]) == 0
     assert await store.suppression.find([key_of(name)]) == [later_one]
 
 
-async def test_unsubscribing_does_not_undo_what_stops_all_mail(store: Installation) -> None:
-    name = "a@one.example"
-    bounced = store.suppressed(name, reason=SuppressionReason.HARD_BOUNCE)
-    await store.suppression.add([bounced])
-    await store.suppression.add([store.suppressed(name, reason=SuppressionReason.UNSUBSCRIBE)])
-    assert await store.suppression.find([key_of(name)]) == [bounced]
-
-
-async def test_a_bounce_does_not_undo_the_operators_word_but_outlasts_it(store: Installation) -> None:
-    name = "a@one.example"
-    manual = store.suppressed(name)
-    await store.suppression.add([manual])
-    bounced = store.suppressed(name, reason=SuppressionReason.HARD_BOUNCE)
-    await store.suppression.add([bounced])
-    assert await store.suppression.find([key_of(name)]) == [manual]
-    await store.suppression.remove(key_of(name))
-    await store.suppression.add([store.suppressed(name, expires_at=later(store.now(), timedelta(days=1)))])
-    await store.suppression.add([bounced])
-    assert await store.suppression.find([key_of(name)]) == [bounced]
-
-
-async def test_unsubscribing_replaces_an_entry_that_has_expired(store: Installation) -> None:
-    name = "a@one.example"
-    soon = later(store.now(), timedelta(hours=1))
-    await store.suppression.add([store.suppressed(name, expires_at=soon)])
-    store.clock.advance(timedelta(hours=2))
-    unsubscribed = store.suppressed(name, reason=SuppressionReason.UNSUBSCRIBE)
-    await store.suppression.add([unsubscribed])
-    assert await store.suppression.find([key_of(name)]) == [unsubscribed]
+async def test_every_reason_holds_on_its_own(store: Installation) -> None:
+    name, soon = "a@one.example", later(store.now(), timedelta(hours=1))
+    entries = [
+        store.suppressed(name, reason=SuppressionReason.COMPLAINT),
+        store.suppressed(name, reason=SuppressionReason.HARD_BOUNCE, expires_at=soon),
+        store.suppressed(name, reason=SuppressionReason.MANUAL, expires_at=soon),
+        store.suppressed(name, reason=SuppressionReason.UNSUBSCRIBE),
+    ]
+    assert [await store.suppression.add([entry]) for entry in entries] == [1, 1, 1, 1]
+    found = await store.suppression.find([key_of(name)])
+    assert sorted(found, key=lambda one: one.reason) == entries
 
 
 async def test_entries_are_removed_in_one_scope_or_in_all(store: Installation) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.clock import ManualClock
-from tierii_mta.consent.suppression import Suppression
+from tierii_mta.consent.suppression import Suppression, SuppressionReason
 from tierii_mta.errors import Unavailable
 from tierii_mta.events import Event
 from tierii_mta.mail.address import Address
@@ -27,21 +27,17 @@ ANN = Address.parse("ann@example.com")
 class Shelf:
     """A suppression list and an event log in memory. The ports' contracts are tested over the real store elsewhere."""
 
-    suppressions: dict[tuple[PersonKey, str], Suppression] = field(default_factory=dict)
+    suppressions: dict[tuple[PersonKey, str, SuppressionReason], Suppression] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     deliveries: dict[int, History] = field(default_factory=dict)
     is_broken: bool = False
     is_sick: bool = False
-    loses_events: int = 0  # so many attempts to write events fail
+
+    def put(self, *entries: Suppression) -> None:
+        self.suppressions |= {(entry.key, entry.scope, entry.reason): entry for entry in entries}
 
     async def add(self, entries: Sequence[Suppression]) -> int:
-        if self.is_sick:
-            raise Unavailable("the store is sick")
-        if self.is_broken:
-            raise RuntimeError("postgresql://user:hunter2@db")
-        new = [entry for entry in entries if (entry.key, entry.scope) not in self.suppressions]
-        self.suppressions |= {(entry.key, entry.scope): entry for entry in entries}
-        return len(new)
+        raise NotImplementedError
 
     async def remove(self, key: PersonKey, scope: str | None = None) -> int:
         raise NotImplementedError
@@ -58,12 +54,14 @@ class Shelf:
         return [self.deliveries[delivery]] if delivery in self.deliveries else []
 
     async def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
-        if self.loses_events:
-            self.loses_events -= 1
+        if self.is_sick:
             raise Unavailable("the store is sick")
+        if self.is_broken:
+            raise RuntimeError("postgresql://user:hunter2@db")
         for operation in operations:
             assert isinstance(operation, Record)
             self.events.extend(operation.events)
+            self.put(*operation.suppressions)
         return [None for _ in operations]
 
 

@@ -32,7 +32,7 @@ class SuppressionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppression:
-    """One entry. The same person may have several, with other scopes; (key, scope) is unique."""
+    """One entry. The same person may have several: (key, scope, reason) is unique."""
 
     key: PersonKey
     scope: str  # EVERYWHERE or list_scope(...)
@@ -59,7 +59,7 @@ class SuppressionList(Protocol):
     """The list, kept durably. Every change is one commit with its event and a change row for the daemon."""
 
     async def add(self, entries: Sequence[Suppression]) -> int:
-        """Add or replace entries by (key, scope); return how many are new. Idempotent."""
+        """Add or replace entries by (key, scope, reason); return how many are new. Idempotent."""
 
     async def remove(self, key: PersonKey, scope: str | None = None) -> int:
         """Remove a person's entries in one scope, or in all; return how many went."""

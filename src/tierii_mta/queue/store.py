@@ -155,9 +155,10 @@ class SuspendLane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Write events that belong to no other operation."""
+    """Write events that belong to no other operation, and whom they suppress."""
 
     events: Sequence[Event]
+    suppressions: Sequence[Suppression] = ()  # each announced by the store, where it is new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -206,14 +206,14 @@ def _marked_by(one: Record | Conclude) -> set[int]:
 def _write_suppressions(
     connection: Connection, operations: Sequence[Operation], results: Sequence[Result], ledger: Ledger
 ) -> None:
-    """Suppress whom a settled delivery or a processed message says; the event is ours unless it brings its own."""
+    """Suppress whom an operation says; the event is ours unless a settlement brings its own."""
     told: list[Suppression] = []
     untold: list[Suppression] = []
     for one, result in zip(operations, results, strict=True):
         if isinstance(one, Settle) and result and one.suppression is not None:
             brings_event = any(event.type is EventType.SUPPRESSION_CREATED for event in one.events)
             (told if brings_event else untold).append(one.suppression)
-        elif isinstance(one, Conclude) and result:
+        elif isinstance(one, Record) or (isinstance(one, Conclude) and result):
             untold += one.suppressions
     if told:
         put_suppressions(connection, told, ledger, with_events=False)

@@ -1,8 +1,8 @@
 """The suppression list in the database.
 
 Owns the port `consent.SuppressionList` and the look-up other transactions use; not whom an entry stops (consent).
-An entry is never replaced by one that weighs less while both hold: unsubscribing does not undo a complaint, nor does a
-bounce the operator's word.
+A person has an entry for each scope and reason: a bounce does not undo the operator's word, nor a word for a week an
+unsubscription.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -34,9 +34,9 @@ def put_suppressions(
     connection: Connection, entries: Sequence[Suppression], ledger: Ledger, *, with_events: bool = True
 ) -> int:
     """Add or replace entries, with an event for each new one; return how many are new."""
-    latest = {(entry.key, entry.scope): entry for entry in entries}
-    known = suppressions_of(connection, {key for key, _ in latest})
-    present = {(one.key, one.scope) for entries_of_one in known.values() for one in entries_of_one}
+    latest = {_key(entry): entry for entry in entries}
+    known = suppressions_of(connection, {entry.key for entry in entries})
+    present = {_key(one) for entries_of_one in known.values() for one in entries_of_one}
     if latest:
         insert_rows(connection, suppression, _COLUMNS, [_row(latest[key]) for key in sorted(latest)], conflict=_REPLACE)
         ledger.announce(ChangeKind.SUPPRESSION)
@@ -51,32 +51,14 @@ def put_suppressions(
     return len(new)
 
 
+def _key(entry: Suppression) -> tuple[PersonKey, str, SuppressionReason]:
+    return entry.key, entry.scope, entry.reason
+
+
 _COLUMNS = ("recipient_key", "scope", "reason", "address", "evidence", "created_at", "expires_at")
-_WEIGHT = (
-    "CASE {}.reason "
-    + " ".join(
-        f"WHEN '{reason}' THEN {weight}"
-        for weight, reason in enumerate(
-            (
-                SuppressionReason.UNSUBSCRIBE,
-                SuppressionReason.HARD_BOUNCE,
-                SuppressionReason.COMPLAINT,
-                SuppressionReason.MANUAL,
-            )
-        )
-    )
-    + " END"
-)
-_OUTLASTS = (  # stops as much, and for longer
-    "suppression.expires_at IS NOT NULL "
-    "AND (excluded.expires_at IS NULL OR excluded.expires_at > suppression.expires_at) "
-    f"AND excluded.reason <> '{SuppressionReason.UNSUBSCRIBE}'"
-)
 _REPLACE = (
-    "ON CONFLICT (recipient_key, scope) DO UPDATE SET reason = excluded.reason, address = excluded.address, "
-    "evidence = excluded.evidence, created_at = excluded.created_at, expires_at = excluded.expires_at "
-    f"WHERE {_WEIGHT.format('excluded')} >= {_WEIGHT.format('suppression')} "
-    f"OR suppression.expires_at <= excluded.created_at OR {_OUTLASTS}"
+    "ON CONFLICT (recipient_key, scope, reason) DO UPDATE SET address = excluded.address, "
+    "evidence = excluded.evidence, created_at = excluded.created_at, expires_at = excluded.expires_at"
 )
 
 
@@ -87,7 +69,7 @@ class StoredSuppressions:
         self._connections, self._clock, self._node = connections, clock, node
 
     async def add(self, entries: Sequence[Suppression]) -> int:
-        """Add or replace entries by (key, scope), at most `PAGE` a commit; return how many are new."""
+        """Add or replace entries by (key, scope, reason), at most `PAGE` a commit; return how many are new."""
         added = 0
         for start in range(0, len(entries), PAGE):
             page = entries[start : start + PAGE]
@@ -132,20 +114,20 @@ class StoredSuppressions:
 
     async def entries(self) -> AsyncIterator[Suppression]:
         """Yield the whole list in the order of its key, a page a read."""
-        after: tuple[bytes, str] = (b"", "")
+        after: tuple[bytes, str, str] = (b"", "", "")
         while True:
             rows = await self._connections.read(_page, after)
             for row in rows:
                 yield _entry(row)
             if len(rows) < PAGE:
                 return
-            after = (rows[-1].recipient_key, rows[-1].scope)
+            after = (rows[-1].recipient_key, rows[-1].scope, rows[-1].reason)
 
 
-def _page(connection: Connection, after: tuple[bytes, str]) -> Sequence[AnyRow]:
-    key = tuple_(suppression.c.recipient_key, suppression.c.scope)
-    ordered = select(suppression).order_by(suppression.c.recipient_key, suppression.c.scope)
-    return connection.execute(ordered.where(key > after).limit(PAGE)).all()
+def _page(connection: Connection, after: tuple[bytes, str, str]) -> Sequence[AnyRow]:
+    key = (suppression.c.recipient_key, suppression.c.scope, suppression.c.reason)
+    ordered = select(suppression).order_by(*key)
+    return connection.execute(ordered.where(tuple_(*key) > after).limit(PAGE)).all()
 
 
 def _row(entry: Suppression) -> Values:

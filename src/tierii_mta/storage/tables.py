@@ -213,7 +213,7 @@ suppression = Table(
     metadata,
     Column("recipient_key", LargeBinary, primary_key=True),
     Column("scope", Text, primary_key=True),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text, primary_key=True),
     Column("address", Text),
     Column("evidence", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),

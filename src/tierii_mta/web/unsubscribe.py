@@ -1,8 +1,7 @@
 """Unsubscribing: what a genuine link does, once.
 
 Owns the port the endpoint acts through and its one implementation over the suppression list and the queue's store; not
-the link (mail.tokens) nor the page (web.pages).  The person's word is kept first, the event after it; whatever stops
-in between is made good when the request comes again.
+the link (mail.tokens) nor the page (web.pages).  The person's word and its event are one commit.
 """
 
 from collections.abc import Sequence
@@ -43,7 +42,7 @@ class Journal(Protocol):
         """Return the delivery with its events; nothing once it was purged."""
 
     async def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:
-        """Write events; a mark of the delivery goes with them."""
+        """Write events and suppressions; a mark of the delivery goes with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +58,26 @@ class ListUnsubscriber:
         scope = list_scope(link.list_id) if link.list_id else EVERYWHERE
         found = await self.journal.history(delivery=DeliveryId(link.delivery)) if link.delivery is not None else ()
         mail = next(iter(found), None)
-        is_new = await self._suppress(link, scope, method, mail)
+        is_new = not any(
+            entry.scope == scope and entry.reason is SuppressionReason.UNSUBSCRIBE and entry.expires_at is None
+            for entry in await self.suppressions.find([link.key])
+        )
         is_told = mail is not None and any(event.type is EventType.UNSUBSCRIBED for event in mail.events)
         if is_new or (mail is not None and not is_told):
-            await self.journal.apply([Record(events=[self._event(link, scope, method, mail)])])
+            suppressions = [self._suppression(link, scope, method, mail)] if is_new else []
+            event = self._event(link, scope, method, mail)
+            await self.journal.apply([Record(events=[event], suppressions=suppressions)])
         return is_new
 
-    async def _suppress(self, link: Unsubscribe, scope: str, method: Method, mail: History | None) -> bool:
-        now = self.clock.now()
-        for entry in await self.suppressions.find([link.key]):
-            if entry.scope == scope and entry.expires_at is None:
-                return False
-        entry = Suppression(
+    def _suppression(self, link: Unsubscribe, scope: str, method: Method, mail: History | None) -> Suppression:
+        return Suppression(
             key=link.key,
             scope=scope,
             reason=SuppressionReason.UNSUBSCRIBE,
             address=mail.recipient if mail else None,
             evidence=str(method),
-            created_at=now,
+            created_at=self.clock.now(),
         )
-        await self.suppressions.add([entry])
-        return True
 
     def _event(self, link: Unsubscribe, scope: str, method: Method, mail: History | None) -> Event:
         return Event(

@@ -5,6 +5,16 @@ NAME = "what comes back"
 STATEMENTS = (
     # --- what was asked for under an idempotency key
     "ALTER TABLE idempotency ADD COLUMN fingerprint TEXT",
+    # --- a person may be suppressed for several reasons, each with its own end
+    "ALTER TABLE suppression RENAME TO suppression_of_one_reason",
+    """CREATE TABLE suppression (
+        recipient_key {blob} NOT NULL, scope TEXT NOT NULL, reason TEXT NOT NULL, address TEXT,
+        evidence TEXT NOT NULL, created_at BIGINT NOT NULL, expires_at BIGINT,
+        PRIMARY KEY (recipient_key, scope, reason))""",
+    """INSERT INTO suppression (recipient_key, scope, reason, address, evidence, created_at, expires_at)
+        SELECT recipient_key, scope, reason, address, evidence, created_at, expires_at
+        FROM suppression_of_one_reason""",
+    "DROP TABLE suppression_of_one_reason",
     # --- received mail: who has it in hand, what it turned out to be, which delivery of ours it is about
     "ALTER TABLE inbox ADD COLUMN owner BIGINT",
     "ALTER TABLE inbox ADD COLUMN attempts SMALLINT NOT NULL DEFAULT 0",
