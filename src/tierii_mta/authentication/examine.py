@@ -29,7 +29,7 @@ from tierii_mta.mail.header import HeaderField, MalformedHeader, parse_header_bl
 from tierii_mta.resolver.answer import Resolver
 from tierii_mta.resolver.hurried import HurriedResolver
 
-_WITHIN = timedelta(seconds=20)  # RFC 7208 §4.6.4
+WITHIN = timedelta(seconds=20)  # RFC 7208 §4.6.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Authenticity:
 
 
 async def authenticate(
-    head: bytes, body: Body, arrival: Arrival, resolver: Resolver, *, now: Instant, within: timedelta = _WITHIN
+    head: bytes, body: Body, arrival: Arrival, resolver: Resolver, *, now: Instant, within: timedelta = WITHIN
 ) -> Authenticity:
     """Return what SPF, DKIM, ARC and DMARC find; raises only what reading the body raises.
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import structlog
 
+from tierii_mta.authentication.examine import WITHIN
 from tierii_mta.authentication.results import write_results
 from tierii_mta.clock import Clock
 from tierii_mta.daemon.metrics import CHECK_TROUBLES, FINDINGS, VERDICTS, Metrics
@@ -85,7 +86,13 @@ def build_screening(
         ReverseName(resolver),
         ClientName(resolver, own_names={settings.hostname}, own_addresses=machine_addresses()),
         SenderDomain(resolver),
-        Credentials(resolver, clock=clock, hostname=settings.hostname, sealers=wanted.arc_sealers),
+        Credentials(
+            resolver,
+            clock=clock,
+            hostname=settings.hostname,
+            sealers=wanted.arc_sealers,
+            within=min(WITHIN, settings.smtp.inbound.check_timeout * 0.8),  # in time to tell what was found
+        ),
         Answers(codec),
         Content(),
         *(one for one in (lists, rspamd) if one is not None),

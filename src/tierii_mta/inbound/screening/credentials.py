@@ -6,11 +6,12 @@ somebody proven is known (acquaintance).  Touches: the DNS, by way of the Resolv
 """
 
 from collections.abc import Collection, Iterator
+from datetime import timedelta
 
 from tierii_mta.authentication.body_hash import Body
 from tierii_mta.authentication.dmarc import DmarcResult
 from tierii_mta.authentication.dmarc_record import Policy
-from tierii_mta.authentication.examine import Arrival, Authenticity, authenticate
+from tierii_mta.authentication.examine import WITHIN, Arrival, Authenticity, authenticate
 from tierii_mta.authentication.signature import Result
 from tierii_mta.authentication.spf import Identity, SpfResult
 from tierii_mta.clock import Clock
@@ -25,9 +26,18 @@ class Credentials:
 
     name = "credentials"
 
-    def __init__(self, resolver: Resolver, *, clock: Clock, hostname: str, sealers: Collection[str] = ()) -> None:
-        """`sealers`: domains whose ARC seals are believed, in A-labels."""
-        self._resolver, self._clock, self._hostname, self._sealers = resolver, clock, hostname, frozenset(sealers)
+    def __init__(
+        self,
+        resolver: Resolver,
+        *,
+        clock: Clock,
+        hostname: str,
+        sealers: Collection[str] = (),
+        within: timedelta = WITHIN,
+    ) -> None:
+        """`sealers`: domains whose ARC seals are believed, in A-labels; `within`: how long the DNS is waited for."""
+        self._resolver, self._clock, self._hostname = resolver, clock, hostname
+        self._sealers, self._within = frozenset(sealers), within
 
     async def look(self, case: Case) -> Report:
         """Return what was found; of mail that the operator's own servers hand on, SPF could not know the sender."""
@@ -46,6 +56,7 @@ class Credentials:
             ),
             self._resolver,
             now=self._clock.now(),
+            within=self._within,
         )
         observations = [*_spf(found), *_dkim(found), *self._dmarc(found, case), *_arc(found)]
         return Report(observations=observations, methods=found.results, proven=tuple(_proven(found, case)))
