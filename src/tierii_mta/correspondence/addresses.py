@@ -21,14 +21,15 @@ _WIDE = (
 _QUOTED = rf'"[^"@\s<>](?:[^"@\n<>]{{0,60}}[^"@\s<>])?"@{_LABELS}'
 _LITERAL = rf"(?<![{_LETTERS}{_ATOM}])[{_ATOM}]{{1,{MAX_LOCAL_OCTETS}}}@\[[0-9A-Fa-f:.]{{2,45}}\]"
 _FOUND = re.compile(f"{_ASCII}|{_LITERAL}|{_QUOTED}|{_WIDE}")
-_AROUND = "'`.*="  # what people and programs put around an address, and no address begins with
+_BEFORE = re.compile(r"(?:['`.*]|=(?!\?))+")  # what people and programs put before an address, and none begins with
 _FORMS = str.maketrans({"＠": "@", "\u00a0": " ", "\u3000": " "})
 
 
 def addresses_in(text: str) -> Iterator[str]:
     """Return the addresses in a text, in order, as written there; one that comes twice comes twice."""
     for found in _FOUND.finditer(text[:MAX_SEARCHED].translate(_FORMS)):
-        address = found[0].lstrip(_AROUND).rstrip("'")
+        before = _BEFORE.match(found[0])
+        address = found[0][before.end() if before else 0 :].rstrip("'")
         if not address.startswith("@"):
             yield address
 

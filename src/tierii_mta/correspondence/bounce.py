@@ -16,7 +16,7 @@ from dataclasses import replace
 from tierii_mta.correspondence.bounces.claim import Claim
 from tierii_mta.correspondence.bounces.delivery_status import StatusReport, merged, status_report
 from tierii_mta.correspondence.bounces.diagnosis import judged
-from tierii_mta.correspondence.bounces.notice import Notice, notice_of
+from tierii_mta.correspondence.bounces.notice import Notice, is_machine, notice_of
 from tierii_mta.correspondence.bounces.stages import stage_in, transcribed_stage
 from tierii_mta.correspondence.bounces.texts import claims_in, tells_delay, tells_failure
 from tierii_mta.correspondence.original import enclosed_parts, original_of
@@ -51,11 +51,11 @@ def bounce_of(mail: Mail) -> Bounce | None:
 
 
 def _unwrapped(mail: Mail) -> Mail:
-    """Return the report that a gateway put into a message of its own, under the same From; else the message."""
-    if mail.root.content_type != "multipart/report":
+    """Return the report that a gateway put into a notice of its own; else the message."""
+    if mail.root.content_type != "multipart/report" and is_machine(mail.root.get("From") or ""):
         for part in enclosed_parts(mail):
             inner = part.children[0] if part.children else part
-            if inner.content_type == "multipart/report" and inner.get("From") == mail.root.get("From"):
+            if inner.content_type == "multipart/report" and is_machine(inner.get("From") or ""):
                 return Mail(inner, mail.faults)
     return mail
 

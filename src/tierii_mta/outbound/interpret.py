@@ -161,6 +161,7 @@ _NAMED_NOBODY = frozenset(
 _NOT_THIS_HOST = frozenset(
     {ReplyClass.ROUTING_ERRORS, ReplyClass.BAD_DOMAIN, ReplyClass.PROTOCOL_ERRORS, ReplyClass.INVALID_SENDER}
 )
+_ABOUT_MAIL = frozenset({ReplyClass.POLICY_RELATED, ReplyClass.SPAM_RELATED, ReplyClass.SPAM_CONTENT})
 _PERSONS = frozenset({ReplyClass.INVALID_RECIPIENT, ReplyClass.INACTIVE_MAILBOX})
 
 
@@ -181,7 +182,7 @@ def _narrow(found: ReplyClass, reply: Reply, stage: Stage) -> ReplyClass:
     if stage is Stage.MAIL:
         if found in _PERSONS:
             return ReplyClass.INVALID_SENDER
-        if found in (ReplyClass.POLICY_RELATED, ReplyClass.SPAM_RELATED) and reply.is_permanent:
+        if found in _ABOUT_MAIL and reply.is_permanent:
             return ReplyClass.SPAM_BLOCK
     return found
 

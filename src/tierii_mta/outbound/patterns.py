@@ -50,7 +50,10 @@ PLAIN: tuple[TextPattern, ...] = (
         """,
     ),
     # what stands in the message, where a block list of links has it
-    phrases(ReplyClass.SPAM_CONTENT, r"\b(?:black|block)list(?:ed)? (?:url|uri|link)s?\b|\b(?:uribl|surbl)\b"),
+    phrases(
+        ReplyClass.SPAM_CONTENT,
+        r"\b(?:black|block)list(?:ed)? (?:url|uri|link)s?\b|\b(?:uribl|surbl)\b|\bofr\d{0,3}_50[16]\b",
+    ),
     # refusals of us: block lists and reputation
     phrases(
         ReplyClass.SPAM_BLOCK,
@@ -84,6 +87,10 @@ PLAIN: tuple[TextPattern, ...] = (
         \bip=\S{1,50} - a problem occurred|\(bl\)$
         access (?:to this mail system|from (?:your )?ip)\b.{0,80}(?:denied|rejected|refused)
         traffic not accepted from this ip
+        not allowed to (?:talk|connect)|looks suspiciously like spam|open proxy|insecure mail relay
+        may not be mail exchanger
+        smtp server of your isp
+        (?:do not|not) accept\w* (?:mail|e-?mail|connections?) from (?:your|dynamic|hosts? with)
         generic reverse dns|dynamic ip|dynamically assigned|residential ip|dial-?up
         """,
     ),

@@ -44,12 +44,11 @@ _NOT_THE_ADDRESS = frozenset(
     }
 )
 _BEFORE_RCPT = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.STARTTLS, Stage.MAIL})
+_NO_ACCOUNT = re.compile(
+    r"(?:doesn't|does not) have an? \S{1,80} account"
+)  # what Yahoo says behind DATA; no filter does
 _GONE = re.compile(
-    r"\bno longer\b|moved|closed|terminated|deactivated|disabled|discontinued|does not exist|doesn't exist|not exist"
-)
-_CARRIERS = re.compile(
-    r"(?:^|\.)(?:docomo|ezweb|softbank|vodafone|y-?mobile\d?|disney|willcom|pdx|uqmobile)\.(?:ne|or)?\.?jp\.?$"
-    r"|\bau\.com"
+    r"\bno longer\b|moved|closed|terminated|deactivated|discontinued|does not exist|doesn't exist|not exist"
 )
 
 
@@ -93,7 +92,7 @@ def judged(claim: Claim) -> BouncedRecipient:
     told = _told(claim)
     reply_class = _class(claim, told)
     is_hard = claim.action == "failed" and reply_class in _NOBODY and _is_believed(claim, told, reply_class)
-    if reply_class is ReplyClass.INVALID_RECIPIENT and not is_hard and claim.stage in (Stage.DATA, Stage.DOT):
+    if reply_class is ReplyClass.INVALID_RECIPIENT and not is_hard and _is_filtered(claim, told):
         reply_class = ReplyClass.POLICY_RELATED
     return BouncedRecipient(
         recipient=claim.recipient,
@@ -171,24 +170,24 @@ def _is_believed(claim: Claim, told: _Told, reply_class: ReplyClass) -> bool:
         return False
     if claim.stage in _BEFORE_RCPT:
         return False
+    if _NO_ACCOUNT.search(claim.text.lower()):
+        return True
     places = {(code.subject, code.detail) for code in codes}
     is_of_address = bool(places & _OF_THE_ADDRESS)
+    if reply_class is ReplyClass.INACTIVE_MAILBOX:
+        return _is_gone(claim, has_code=is_of_address or (2, 1) in places)
     is_keeper = claim.voice is Voice.KEEPER and not told.has_code
-    match reply_class:
-        case ReplyClass.BAD_DOMAIN:
-            return is_of_address or claim.stage in (None, Stage.RCPT)
-        case ReplyClass.INACTIVE_MAILBOX:
-            is_gone = bool(_GONE.search(claim.text.lower()))
-            return is_gone and (is_of_address or (2, 1) in places or claim.stage is Stage.RCPT)
-    if is_of_address or is_keeper or claim.stage is Stage.RCPT:
-        return True
-    is_elsewhere = any(subject not in (0, 1, 5) for subject, _ in places)  # 5.2.1: there is such a mailbox
-    return told.has_code and claim.stage is None and not is_elsewhere and not _is_carrier(claim)
+    is_known_domain = reply_class is ReplyClass.BAD_DOMAIN and claim.stage is None
+    return is_of_address or is_keeper or is_known_domain or claim.stage is Stage.RCPT
 
 
-def _is_carrier(claim: Claim) -> bool:
-    """Mobile carriers of Japan say "user unknown" of mail their filters refused."""
-    return any(
-        host and _CARRIERS.search(host.lower())
-        for host in (claim.remote_mta, (claim.recipient or "").rpartition("@")[2])
-    )
+def _is_filtered(claim: Claim, told: _Told) -> bool:
+    """Whether "user unknown" is how a filter speaks: behind DATA, or under a code of policy."""
+    return claim.stage in (Stage.DATA, Stage.DOT) or (told.own is not None and told.own.subject == 7)
+
+
+def _is_gone(claim: Claim, *, has_code: bool) -> bool:
+    """Whether a mailbox that is not active will not come back: suspended and locked ones may."""
+    text = claim.text.lower()
+    is_gone = bool(_GONE.search(text))
+    return is_gone or "disabled" in text if has_code else is_gone and claim.stage is Stage.RCPT

@@ -14,7 +14,7 @@ from tierii_mta.correspondence.addresses import addresses_in, first_address
 from tierii_mta.correspondence.original import MAX_LINES, block_in
 from tierii_mta.mail.mime import Mail, Part
 
-_MAX_LINE = 1_000
+_MAX_LINE = 20_000
 _MAX_CHARACTERS = 100_000
 _MACHINE = re.compile(
     r"^(?:(?:mail|mailer)[-_. ]?(?:d(?:ae|ea)mon|delivery|deliver|administrator|adm)\S{0,40}|post[-_.]?master\S{0,40}"
@@ -23,7 +23,8 @@ _MACHINE = re.compile(
 )
 _NO_REPLY = re.compile(r"^(?:no|do-?not)[-_.]?reply")
 _MACHINE_NAME = re.compile(
-    r"mail(?:er)? ?d(?:ae|ea)mon|mail deliver(?:y)? (?:sub)?system|(?:system|mail) administrator|delivery subsystem"
+    r"mail(?:er)?[-_ ]?d(?:ae|ea)mon|mail deliver(?:y)? (?:sub)?system|(?:system|mail) administrator"
+    r"|delivery subsystem"
     r"|mail system|mail delivery|postmaster|auto\w+ response"
 )
 _SUBJECT = re.compile(
@@ -35,7 +36,8 @@ _SUBJECT = re.compile(
     r"|delayed mail"
     r"|failed mail|rejected mail|return(?:ing|ed)? (?:message )?to sender|warning: (?:could not send|message)"
     r"|user unknown"
-    r"|could not send|can(?:no|')t send|processing error|nameserver error|error during delivery|loop alert"
+    r"|could not send|error sending|can(?:no|')t send|processing error|nameserver error|error during delivery"
+    r"|loop alert"
     r"|unzustellbar|nicht zugestellt|zustell(?:ung|fehler|bericht)|non remis|non distribu"
     r"|échec de (?:la )?(?:remise|distrib)"
     r"|no (?:se (?:ha )?pud|se puede )?entreg|devuelto|mancat[ao] (?:consegna|recapito)|non recapitat|não entregue"
@@ -119,6 +121,11 @@ def _marks(root: Part, sender: str, address: str) -> Iterator[str]:
         yield "no-reply"
     if (root.get("Return-Path") or "").strip().lower() in ("<>", "<mailer-daemon>", "<null>"):
         yield "Return-Path"
+
+
+def is_machine(sender: str) -> bool:
+    """Whether a field From names a mail system."""
+    return _is_machine(sender, (first_address(sender) or "").lower())
 
 
 def _is_machine(sender: str, address: str) -> bool:

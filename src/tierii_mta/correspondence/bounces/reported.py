@@ -19,23 +19,9 @@ REPORTED: tuple[TextPattern, ...] = (
         has too much mail stored|reached (?:his |her |its |the )?(?:disk )?quota|exceeds allowed size|no space left
         boîte (?:aux lettres )?(?:est )?pleine|postfach (?:ist )?(?:voll|überfüllt)|speicherplatz|buzón lleno
         casella piena
-        account is temporarily limited|mailbox space|storage (?:limit|space) (?:exceeded|full)
+        mailbox exceeded the local limit|account is temporarily limited|mailbox space
+        storage (?:limit|space) (?:exceeded|full)
         メールボックス(?:が|の容量)|容量|邮箱(?:已满|空间不足)|信箱(?:已滿|空間)
-        """,
-    ),
-    phrases(
-        ReplyClass.BAD_DOMAIN,
-        r"""
-        null mx|no smtp service|domain does not exist|does(?:n't| not) receive e?mail according to
-        domain name not found|host/domain does not accept mail|does not accept mail\b
-        malformed or unexpected name server reply
-        host \S{1,255} not found|(?:unknown|no such) (?:host|domain)|host unknown
-        (?:host|domain)(?: \S{1,255})? (?:is )?unknown
-        couldn't find (?:any host|a mail exchanger)|host or domain name not found|name or service not known
-        all relevant mx records point to non-?existent|domain \S{1,255} couldn't be found
-        dns type '?\w{1,4}'? lookup .{0,200}nxdomain
-        no mx found for domain|invalid domain name|has no valid mail exchanger|could not find a gateway for
-        non-existent (?:host|domain)|\bnxdomain\b|not a valid (?:domain|host)
         """,
     ),
     phrases(
@@ -46,10 +32,27 @@ REPORTED: tuple[TextPattern, ...] = (
         (?:could not|cannot|unable to) (?:be )?(?:deliver(?:ed)?|send)(?: \w+)? for (?:the last |more than )?[\d.]{1,8}
         delivery failed \d{1,4} attempts|failed after \d{1,4} (?:attempts|tries)|maximum delivery attempts
         has not been collected after|still undelivered after|not delivered within|within the allowed queue period
-        have been failing for a long time|unreachable for too long|aborted after [\d.]{1,8} hour|giving up
+        have been failing for a long time|unreachable for too long|aborted after [\d.]{1,8} hour
         no longer be retried|exceeded maximum delivery
         delivery (?:attempts? )?(?:has )?timed out|occurred after \d{1,4} attempt
         too many (?:failed )?(?:delivery )?attempts
+        """,
+    ),
+    phrases(
+        ReplyClass.BAD_DOMAIN,
+        r"""
+        null mx|no smtp service|domain does not exist|does(?:n't| not) receive e?mail according to
+        domain name not found|host/domain does not accept mail|does not accept mail\b
+        malformed or unexpected name server reply
+        host \S{1,255} not found|\bhost not found(?!,? try)|(?:mx|domain) does not exist
+        (?:unknown|no such) (?:host|domain)|host unknown
+        (?:host|domain)(?: \S{1,255})? (?:is )?unknown
+        couldn't find (?:any host|a mail exchanger)|host or domain name not found|name or service not known
+        all relevant mx records point to non-?existent|domain \S{1,255} couldn't be found
+        dns type '?\w{1,4}'? lookup .{0,200}nxdomain
+        remote domain does(?:n'?t| not) exist|no mx found for domain|invalid domain name|has no valid mail exchanger
+        could not find a gateway for
+        non-existent (?:host|domain)|\bnxdomain\b|not a valid (?:domain|host)
         """,
     ),
     phrases(

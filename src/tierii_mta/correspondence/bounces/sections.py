@@ -22,6 +22,10 @@ _ENTRY = re.compile(
     + r"[\"'>\])]{0,3}(?P<rest>(?:[\s:;,.<(\[\-=].*)?)$",
     re.IGNORECASE,
 )
+_LOCAL = re.compile(
+    r"\s{1,12}(?P<address>[A-Za-z0-9._-]{1,64})(?P<rest>(?:\s.{0,400})?)$"
+)  # at the reporter's own domain
+_CODE = re.compile(r"\s{0,8}[45]\d\d[ -]")
 _X400 = re.compile(r"\s{0,8}c=.{0,300}dda:smtp=(?P<address>[^\s;]{1,320});?(?P<rest>.*)$", re.IGNORECASE)
 _RULE = re.compile(r"\s{0,8}[-=*_#|]{3,}")
 _HEADING = re.compile(
@@ -52,6 +56,7 @@ class Section:
     voice: Voice = Voice.SERVER
     names: bool = False  # the opening is followed by a recipient; it may come again for the next
     is_shared: bool = False  # the reason may stand anywhere in the notice, before the recipients too
+    is_local: bool = False  # recipients stand without a domain
     closing: str = ""  # what must follow the recipient
     pattern: re.Pattern[str] = field(init=False)
 
@@ -140,8 +145,11 @@ SECTIONS: tuple[Section, ...] = (
     Section("zoho", r"a message that you sent could not be delivered to one or more of its recipients"),
     Section("messaging-server", r"your message cannot be delivered to the following recipients:"),
     Section("hmailserver", r"did not reach some or all of the intended recipients"),
+    Section("mailmarshal", r"following recipients? (?:were|was) affected:", is_shared=True),
     Section("interscan", r"unable to deliver message to:?", names=True, is_shared=True),
     Section("groupwise", r"was undeliverable to the following:"),
+    Section("groupwise", r"was undeliverable to the following:", voice=Voice.KEEPER, is_local=True),
+    Section("aol", r"they are not accepting mail from \S{3,320}:", is_local=True),
     Section(
         "rejected",
         r"your (?:e?mail|message) to:?",
@@ -151,6 +159,7 @@ SECTIONS: tuple[Section, ...] = (
     ),
     Section("qmail", voice=Voice.KEEPER, opening=r"^(?=<[^\s<>]{1,64}@[^\s<>]{1,255}>:[ \t]{0,4}$)"),
     Section("zoho", r"status: error, address:", names=True),
+    Section("gateway", r"following recipients? returned (?:permanent|temporary|transient) errors?:", names=True),
     Section("gateway", r"smtp server <?\S{1,255} rejected recipient", names=True, is_shared=True),
     Section("fml", r"duplicated message-id in|you are not a member of this mailing list", names=True),
 )
@@ -204,14 +213,28 @@ def _claims(section: Section, notice: Notice, openings: Sequence[re.Match[str]])
             yield from _claim(section, notice, opening["address"], [lines[0].lstrip(">\"').: "), *lines[1:]])
         return
     lines = text[openings[0].end() :].lstrip(": ").split("\n")
-    entries = [(at, found) for at, line in enumerate(lines) if (found := _ENTRY.match(line) or _X400.match(line))]
+    entries = _entries(section, lines)
     for number, (at, found) in enumerate(entries[:MAX_ENTRIES]):
         end = entries[number + 1][0] if number + 1 < len(entries) else len(lines)
         yield from _claim(section, notice, found["address"], [found["rest"], *lines[at + 1 : end]])
 
 
+def _entries(section: Section, lines: Sequence[str]) -> list[tuple[int, re.Match[str]]]:
+    """Return the lines that name a recipient; one that is indented deeper, or names it again, belongs to a reason."""
+    entry = _LOCAL if section.is_local else _ENTRY
+    found = [(at, match) for at, line in enumerate(lines) if (match := entry.match(line) or _X400.match(line))]
+    deepest = _indent(found[0][1][0]) + 1 if found else 0
+    shallow = [(at, match) for at, match in found if _indent(match[0]) <= deepest]
+    before = ("", *(match["address"] for _, match in shallow))
+    return [entry for entry, last in zip(shallow, before, strict=False) if entry[1]["address"] != last]
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def _claim(section: Section, notice: Notice, named: str, lines: Sequence[str]) -> Iterator[Claim]:
-    address = first_address(named)
+    address = first_address(f"{named}@{notice.sender.rpartition('@')[2]}" if section.is_local else named)
     if address is None:
         return
     reason = reason_in(lines)
@@ -225,16 +248,22 @@ def _claim(section: Section, notice: Notice, named: str, lines: Sequence[str]) -
     )
 
 
+def _goes_on(lines: Sequence[str]) -> bool:
+    """Whether a reply stands behind an empty line, with or without a heading."""
+    following = next((line for line in lines if line.strip()), "")
+    return bool(_HEADING.match(following) or _CODE.match(following))
+
+
 def reason_in(lines: Sequence[str]) -> str:
     """Return the words that follow a recipient: to the first empty line behind them, a ruler or a farewell."""
     kept: list[str] = []
-    for line in lines[:_MAX_REASON_LINES]:
+    for at, line in enumerate(lines[:_MAX_REASON_LINES]):
         if _RULE.match(line) or _FAREWELL.match(line):
             break
         if _ASIDE.match(line):
             continue
         if line.strip() and not (_HEADING.match(line) and not kept):
             kept.append(line.strip())
-        elif kept and not line.strip():
+        elif kept and not line.strip() and not _goes_on(lines[at + 1 :]):
             break
     return " ".join(kept).lstrip(":;,.-= ")

@@ -28,7 +28,8 @@ _STAGES: tuple[tuple[Stage, re.Pattern[str]], ...] = tuple(
             Stage.RCPT,
             (
                 r"in\s{1,8}reply\s{1,8}to\s{1,8}rcpt|(?:after (?:pipelined )?|for |following )rcpt\b"
-                r"|did not like our rcpt|does not like recipient|\[rcpt_to\]|smtp:rcpt|sent:? rcpt to|rcpt to generated"
+                r"|did not like our rcpt|does not like recipient|\[rcpt_to\]|smtp:rcpt|sent(?: <<<)?:? rcpt to"
+                r"|rcpt to generated"
                 r"|rejected recipient|rejected address|>>> rcpt to|\(state 14\)"
             ),
         ),

@@ -7,7 +7,6 @@ near words of failure; not the formats that are a list of recipients (sections).
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 from tierii_mta.correspondence.addresses import addresses_in, first_address
 from tierii_mta.correspondence.bounces.claim import MAX_TEXT, Claim
@@ -42,6 +41,9 @@ _GIVEN_UP = re.compile(r"permanent (?:error|fatal|failure)|given up|giving up|wi
 _FROM = re.compile(
     r"\b(?:from|by|contact|sender|de|von):? {0,3}[\"'<]?[^\s<>]{1,64}@[^\s<>]{1,255}", re.IGNORECASE
 )  # no recipient
+_ROLE = re.compile(
+    r"(?:postmaster|abuse|support|help|helpdesk|admin|hostmaster|mailer-daemon|no-?reply)@", re.IGNORECASE
+)
 _NEAR = 3  # lines
 _WRAPPED = re.compile(r"!\r?\n[ \t]")
 
@@ -102,35 +104,47 @@ def _transcribed(lines: Sequence[str]) -> Iterator[Claim]:
                 named = None
         elif told := _TRANSCRIPT.match(bare):
             status = EnhancedCode.parse(told["status"]) if told["status"] else None
-            text = f"{told['code'] or ''} {told['status'] or ''} {told['text']}"[:MAX_TEXT]
+            words = (told["code"], told["status"], told["text"], said)
+            text, said = " ".join(filter(None, words))[:MAX_TEXT], ""
             yield Claim(recipient=first_address(told["address"]), source="sendmail", status=status, text=text)
 
 
 def _amazon(notice: Notice) -> list[Claim]:
-    """A notification of Amazon SES that SNS sent by mail."""
+    """A notification of Amazon SES that SNS sent by mail: of a bounce, or of a delivery."""
     text = notice.text.lstrip()
-    if not text.startswith('{"') or '"bounce' not in text.lower():
+    if not text.startswith('{"') or "notificationType" not in text:
         return []
     try:
-        told, _ = json.JSONDecoder().raw_decode(_WRAPPED.sub("", text))
+        found, _ = json.JSONDecoder().raw_decode(_WRAPPED.sub("", text))
     except (ValueError, RecursionError):
         return []
-    bounce = _object(_object(told).get("bounce"))
-    entries = bounce.get("bouncedRecipients")
-    return [_amazon_claim(_object(each)) for each in entries[:MAX_ENTRIES]] if isinstance(entries, list) else []
+    told = _object(found)
+    bounced, delivered = _object(told.get("bounce")), _object(told.get("delivery"))
+    return [_amazon_claim(_object(each)) for each in _items(bounced.get("bouncedRecipients"))] + [
+        Claim(
+            recipient=first_address(str(each)),
+            source="amazon-ses",
+            action="delivered",
+            text=str(delivered.get("smtpResponse", ""))[:MAX_TEXT],
+        )
+        for each in _items(delivered.get("recipients"))
+    ]
 
 
-def _amazon_claim(told: Mapping[str, Any]) -> Claim:
+def _amazon_claim(told: Mapping[str, object]) -> Claim:
     return Claim(
         recipient=first_address(str(told.get("emailAddress", ""))),
         source="amazon-ses",
-        action=str(told.get("action") or "failed"),
         status=EnhancedCode.parse(str(told.get("status", ""))),
         text=str(told.get("diagnosticCode", ""))[:MAX_TEXT],
     )
 
 
-def _object(value: object) -> Mapping[str, Any]:
+def _items(value: object) -> Sequence[object]:
+    return value[:MAX_ENTRIES] if isinstance(value, list) else ()
+
+
+def _object(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
@@ -143,8 +157,10 @@ def _nearby(notice: Notice, original: Original | None) -> list[Claim]:
     """No known format: whom the original was for and the text names, else addresses near words of failure."""
     reason = notice.text[:MAX_TEXT]
     wanted = {address.lower() for address in original.recipients} if original else set[str]()
-    text = _FROM.sub(" ", notice.text)
-    named = [address for address in addresses_in(text) if address.lower() not in notice.own]
+    others = {
+        address.lower() for found in _FROM.finditer(notice.text) for address in addresses_in(found[0])
+    } | notice.own
+    named = [each for each in addresses_in(notice.text) if each.lower() not in others and not _ROLE.match(each)]
     found = [address for address in named if address.lower() in wanted]
     if not found and "From" in notice.marks:
         found = [address for address in _near_failure(notice) if address in named]
@@ -156,7 +172,7 @@ def _near_failure(notice: Notice) -> Iterator[str]:
     failing = {at for at, line in enumerate(lines) if _FAILURE.search(line.lower())}
     for at, line in enumerate(lines):
         if "@" in line and any(near in failing for near in range(at - _NEAR, at + _NEAR + 1)):
-            yield from (each for each in addresses_in(line) if not each.lower().startswith(("postmaster@", "abuse@")))
+            yield from addresses_in(line)
 
 
 _READERS: tuple[Callable[[Notice], list[Claim]], ...] = (
