@@ -39,8 +39,8 @@ rspamd_config.TIERII_ENVELOPE = {
   callback = function(task)
     local from, rcpt = task:get_from('smtp'), task:get_recipients('smtp')
     return from and from[1].addr == 'ada@elsewhere.example' and rcpt and #rcpt == 2
-      and rcpt[2].addr == 'support@example.com' and task:get_helo() == 'mx.elsewhere.example'
-      and tostring(task:get_from_ip()) == '192.0.2.7'
+      and rcpt[2].addr == 'any@catch.example' and task:get_helo() == 'mx.elsewhere.example'
+      and tostring(task:get_from_ip()) == '127.0.0.1'
   end,
   score = 7.5,
 }

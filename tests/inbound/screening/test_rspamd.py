@@ -1,22 +1,18 @@
-"""rspamd: what it says counts, and when it says nothing, nobody waits for it. The real one, and a broken one."""
+"""rspamd: what it says counts, and when it says nothing, nobody waits for it; the real one is behind the port
+(test_port_with_rspamd)."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from tests.inbound.screening.cases import HEAD, SALES, case, rules
-from tests.scenarios.stage import free_port
-from tests.support import rspamd as real
+from tests.inbound.screening.cases import HEAD, case, rules
 from tests.support.clock import ManualClock
 from tierii_mta.inbound.screening.rspamd import Rspamd
 from tierii_mta.queue.received import InboxRecipient
-
-SUPPORT = InboxRecipient(address="support@example.com", mailbox="example.com/support")
 
 
 @asynccontextmanager
@@ -51,20 +47,6 @@ class Broken:
 async def serving(broken: Broken) -> AsyncIterator[str]:
     async with await asyncio.start_server(broken.serve, "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-@pytest.mark.skipif(real.RSPAMD is None, reason=real.REASON)
-async def test_the_real_one_sees_the_envelope_and_its_points_count(tmp_path: Path) -> None:
-    async with real.Rspamd(tmp_path / "rspamd", free_port("127.0.0.1")) as server, asking(server.url) as check:
-        report = await check.look(case(recipients=[SALES, SUPPORT]))
-        (found,) = report.observations
-        assert (found.rule, found.times) == ("rspamd", 7.5)
-        assert found.detail == "7.5 of 15, add header: TIERII_ENVELOPE +7.5"
-        (spam,) = (await check.look(case(body=real.GTUBE))).observations
-        assert spam.times == 15
-        assert "reject" in spam.detail
-        (fine,) = (await check.look(case(sender=""))).observations
-        assert fine.times == 0
 
 
 async def test_points_are_bounded_and_the_heaviest_symbols_are_named() -> None:
