@@ -41,7 +41,8 @@ def fetch(folder: Path) -> bytes:
     given = os.environ.get("SPF_SUITE")
     if given:
         return Path(given).read_bytes()
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(folder)]
+    command = [sys.executable, "-m", "pip", "download", "-q", "--retries", "0", "--timeout", "20", "-d", str(folder)]
+    command += ["--no-deps", "--no-binary", ":all:"]
     done = subprocess.run([*command, _PACKAGE], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"no package index gives {_PACKAGE}, and SPF_SUITE names no file: {done.stderr.strip()[-200:]}")

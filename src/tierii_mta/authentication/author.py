@@ -16,6 +16,7 @@ from tierii_mta.mail.header import HeaderField
 
 MAX_DOMAINS = 10
 _MARK = re.compile(r'["()\\]')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOMAIN = re.compile(r'@(\[[^\]]*\]?|[^\s"()<>\[\]:;,@\\]+)')
 
 
@@ -43,10 +44,10 @@ def normal_domain(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Return a field without comments and quoted strings, and without white space around `@` and dots."""
+    """Return a field without comments, quoted strings and control characters, and without space around `@` and dots."""
     with suppress(ValueError):  # unbalanced: all of it
         text = "".join(_outside(text))
-    text = " ".join(text.split())
+    text = _CONTROL.sub("", " ".join(text.split()))
     return text.replace(" @", "@").replace("@ ", "@").replace(" .", ".").replace(". ", ".")
 
 
