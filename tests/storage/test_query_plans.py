@@ -16,6 +16,7 @@ from tests.support.clock import ManualClock
 from tierii_mta.campaigns.store import CampaignState
 from tierii_mta.clock import Instant, later
 from tierii_mta.events import EventType
+from tierii_mta.inbound.screening.greylist import Terms, Visitor
 from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.delivery import Report, State
 from tierii_mta.queue.operator import Order, Verb
@@ -150,6 +151,14 @@ async def notify(store: Installation) -> None:
     assert all(await store.queue.apply([answer]))
 
 
+async def greylist(store: Installation) -> None:
+    who = Visitor(client="192.0.2.0/24", sender="a.example", recipients=["x@example.com", "y@example.com"])
+    await store.db.greylist.meet(who, Terms(), store.now())
+    store.clock.advance(Terms().memory * 2)
+    assert not (await store.db.greylist.meet(who, Terms(), store.now())).has_waited
+    assert not await store.db.correspondents.has_had_mail([key_of("q1@d1.example"), key_of("q2@d2.example")])
+
+
 ORDERED = (
     Selection(campaign="spring"),
     Selection(campaign="spring", domain="d1.example"),
@@ -199,6 +208,7 @@ CALLS: list[Call] = [
     purge,
     cursors,
     notify,
+    greylist,
 ]
 
 
