@@ -229,6 +229,15 @@ async def test_tracked_replies_come_back_to_an_address_signed_for_this_very_mail
     assert open_signed_address(road.codec, signed, recipient) == SignedAddress(Purpose.REPLY, delivery.id)
 
 
+async def test_unsubscribing_by_mail_has_an_address_signed_for_this_very_mail(workshop: Workshop, road: Road) -> None:
+    delivery, _ = await road.deliveries(workshop.campaign(CAMPAIGN + "unsubscribe: {mailto: true}\n"))
+    url, _, mailto = parsed((await road.content.prepare(delivery)).data)["List-Unsubscribe"].partition(", ")
+    assert url.startswith("<https://mail.example.com/u/")
+    address = mailto.removeprefix("<mailto:").removesuffix("?subject=unsubscribe>")
+    opened = open_signed_address(road.codec, Address.parse(address), Address.parse(delivery.recipient))
+    assert opened == SignedAddress(Purpose.UNSUBSCRIBE, delivery.id)
+
+
 async def test_untracked_replies_go_where_the_campaign_says(workshop: Workshop, road: Road) -> None:
     text = CAMPAIGN + "reply_to: {email: hello@example.com}\n"
     delivery, _ = await road.deliveries(workshop.campaign(text))

@@ -98,7 +98,6 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
         'schedule: {window: {days: [mon], from: "09:00", to: "17:00"}}',
         "tracking: {opens: true}",
         "tracking: {clicks: true}",
-        "unsubscribe: {mailto: true}",
         "guards: {bounce: 5%}",
         "notify: {when: [completed], to: [ops@example.com]}",
         "exclude: {campaigns_within: 3d}",

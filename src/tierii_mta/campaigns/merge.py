@@ -11,7 +11,7 @@ from collections import OrderedDict
 
 from tierii_mta.campaigns.plate import Job
 from tierii_mta.campaigns.press import Edition, EditionUnusable, Menace, Press
-from tierii_mta.campaigns.sender import Sender, SendingDomain
+from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.store import CampaignState, CampaignStore
 from tierii_mta.clock import Clock
 from tierii_mta.errors import Refused, TieriiError, Unavailable
@@ -59,13 +59,19 @@ class CampaignContent:
             raise Unavailable(cause.what, where=delivery.campaign, remedy=cause.remedy) from cause
         recipient = Address.parse(delivery.recipient)
         identity = message_id(self._codec, delivery.id, sender_address.domain)
+
+        def signed(purpose: Purpose) -> Address:
+            at = domain.reply_domain or domain.return_path
+            return signed_address(self._codec, purpose, delivery.id, recipient, at)
+
         job = Job(
             recipient=recipient,
             contact=delivery.contact,
             accepted_at=delivery.accepted_at,
             message_id=identity,
             unsubscribe_url=self._unsubscribe_url(edition, delivery),
-            reply_to=self._reply_to(edition, delivery, recipient, domain),
+            reply_to=signed(Purpose.REPLY) if _is_tracked(edition) else None,
+            unsubscribe_address=signed(Purpose.UNSUBSCRIBE) if edition.specification.unsubscribe.mailto else None,
         )
         try:
             printed = await self._press.produce(edition, job, domain.keys, priority=delivery.priority)
@@ -81,16 +87,6 @@ class CampaignContent:
             is_8bit=printed.is_8bit,
             needs_smtputf8=printed.needs_smtputf8,
         )
-
-    def _reply_to(
-        self, edition: Edition, delivery: Delivery, recipient: Address, domain: SendingDomain
-    ) -> Address | None:
-        """Return where answers to this very mail go, if the campaign tracks them."""
-        named = edition.specification.reply_to
-        if named is None or not named.track:
-            return None
-        at = domain.reply_domain or domain.return_path
-        return signed_address(self._codec, Purpose.REPLY, delivery.id, recipient, at)
 
     def _unsubscribe_url(self, edition: Edition, delivery: Delivery) -> str:
         """Return the link, or nothing for transactional mail of an installation without a public address."""
@@ -140,3 +136,8 @@ class CampaignContent:
             len(self._editions) > _MAX_EDITIONS or sum(e.size_bytes for e in self._editions.values()) > _MAX_BYTES
         ):
             self._editions.popitem(last=False)
+
+
+def _is_tracked(edition: Edition) -> bool:
+    named = edition.specification.reply_to
+    return named is not None and named.track

@@ -7,7 +7,7 @@ so that every attempt at a delivery prints the same octets; signing is not here.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -41,6 +41,7 @@ class Job:
     message_id: str
     unsubscribe_url: str
     reply_to: Address | None = None  # signed for this delivery; None: the one that the campaign names
+    unsubscribe_address: Address | None = None  # likewise signed; None: unsubscribing goes by the URL alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,7 @@ class Plate:
             fields.append(address_field("Reply-To", [(reply_to.name or None, address)]))
         fields += others
         if self.specification.is_marketing:
-            fields.append(raw_field("List-Unsubscribe", f"<{job.unsubscribe_url}>"))
+            fields.append(raw_field("List-Unsubscribe", ", ".join(_ways_out(job))))
             if self.specification.unsubscribe.one_click:
                 fields.append(raw_field("List-Unsubscribe-Post", ONE_CLICK))
         for name, template in self._headers:
@@ -172,6 +173,13 @@ class _Footer:
         if not self.text_has_link:
             lines.append(f"Unsubscribe: {unsubscribe_url}")
         return f"{text.rstrip()}\n\n-- \n{chr(10).join(lines)}\n" if lines else text
+
+
+def _ways_out(job: Job) -> Iterator[str]:
+    """Yield the URL, and the address that a mail of any content to is an order (RFC 2369 §3.2)."""
+    yield f"<{job.unsubscribe_url}>"
+    if job.unsubscribe_address is not None:
+        yield f"<mailto:{job.unsubscribe_address}?subject=unsubscribe>"
 
 
 def _fixed_fields(specification: Specification) -> list[bytes]:

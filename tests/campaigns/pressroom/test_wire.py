@@ -30,6 +30,7 @@ JOBS = st.builds(
     message_id=TEXTS,
     unsubscribe_url=TEXTS,
     reply_to=st.none() | st.just(Address.parse("r+abc@example.com")),
+    unsubscribe_address=st.none() | st.just(Address.parse("u+abc@example.com")),
 )
 
 

@@ -3,8 +3,8 @@
 Owns the encoding, both ways.  Pure.
 
     daemon → worker   {"edition": 7, "specification": …, "contents": [[name, size], …]}   + the contents
-                      {"print": [[edition, local, domain, contact, accepted at, Message-ID, URL, Reply-To], …],
-                       "drop": [3]}
+                      {"print": [[edition, local, domain, contact, accepted at, Message-ID, URL, Reply-To,
+                                  address to unsubscribe at], …], "drop": [3]}
     worker → daemon   {"ready": process id}
                       {"printed": [result, …], "is_last": whether the batch ends here}    + the octets of each mail
 """
@@ -74,7 +74,8 @@ def pack_batch(jobs: Sequence[tuple[int, Job]], drop: Sequence[int]) -> bytes:
             job.accepted_at,
             job.message_id,
             job.unsubscribe_url,
-            str(job.reply_to) if job.reply_to is not None else None,
+            _text(job.reply_to),
+            _text(job.unsubscribe_address),
         ]
         for number, job in jobs
     ]
@@ -83,16 +84,25 @@ def pack_batch(jobs: Sequence[tuple[int, Job]], drop: Sequence[int]) -> bytes:
 
 def unpack_job(row: Sequence[Any]) -> tuple[int, Job]:
     """Return one job of `pack_batch`, with the number of its edition."""
-    number, local, domain, contact, accepted_at, message_id, url, reply_to = row
+    number, local, domain, contact, accepted_at, message_id, url, reply_to, way_out = row
     job = Job(
         recipient=Address(local, domain),
         contact=contact,
         accepted_at=Instant(accepted_at),
         message_id=message_id,
         unsubscribe_url=url,
-        reply_to=Address.parse(reply_to) if reply_to is not None else None,
+        reply_to=_address(reply_to),
+        unsubscribe_address=_address(way_out),
     )
     return number, job
+
+
+def _text(address: Address | None) -> str | None:
+    return str(address) if address is not None else None
+
+
+def _address(text: str | None) -> Address | None:
+    return Address.parse(text) if text is not None else None
 
 
 # -- worker → daemon ---------------------------------------------------------------------------------------------
