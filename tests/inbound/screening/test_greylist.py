@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.inbound.screening.cases import SALES, incoming
+from tests.inbound.screening.cases import SALES, case
 from tests.support.clock import START
 from tierii_mta.clock import Instant, later
 from tierii_mta.inbound.screening.greylist import (
@@ -67,24 +67,23 @@ def test_each_visit_makes_the_memory_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("client", "network"), [("192.0.2.7", "192.0.2.0/24"), ("2001:db8:1:2:3::4", "2001:db8:1:2::/64")]
+    ("client", "network"),
+    [("192.0.2.7", "192.0.2.0/24"), ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"), ("fe80::1%eth0", "fe80::/64")],
 )
 def test_a_client_is_its_network(client: str, network: str) -> None:
-    assert visitor(incoming(client=client), None).client == network
+    assert visitor(case(client=client), None).client == network
 
 
 def test_a_client_that_spf_proves_is_its_domain_wherever_it_comes_from() -> None:
-    assert visitor(incoming(), "elsewhere.example").client == "elsewhere.example"
+    assert visitor(case(), "elsewhere.example").client == "elsewhere.example"
 
 
 def test_the_sender_counts_by_domain_and_recipients_by_person() -> None:
-    who = visitor(
-        incoming(sender="b+17@Elsewhere.example", recipients=[InboxRecipient(address="Sales@EXAMPLE.com")]), None
-    )
+    who = visitor(case(sender="b+17@Elsewhere.example", recipients=[InboxRecipient(address="Sales@EXAMPLE.com")]), None)
     assert (who.sender, list(who.recipients)) == ("elsewhere.example", ["sales@example.com"])
-    assert visitor(incoming(sender="", recipients=[SALES]), None).sender == ""
+    assert visitor(case(sender="", recipients=[SALES]), None).sender == ""
 
 
 def test_of_many_recipients_a_few_are_remembered() -> None:
     many = [InboxRecipient(address=f"p{number}@example.com") for number in range(1000)]
-    assert len(visitor(incoming(recipients=many), None).recipients) == MAX_RECIPIENTS
+    assert len(visitor(case(recipients=many), None).recipients) == MAX_RECIPIENTS

@@ -29,6 +29,12 @@ async def test_an_ipv6_address_is_compared_as_an_address(dns: DnsServer, resolve
     assert rules(await ReverseName(resolver).look(case(client=V6))) == ["iprev_pass"]
 
 
+async def test_a_link_local_client_has_no_zone_to_others(dns: DnsServer, resolver: StubResolver) -> None:
+    dns.add_ptr("fe80::1", "mx.elsewhere.example")
+    dns.add("mx.elsewhere.example", "AAAA", "fe80::1")
+    assert rules(await ReverseName(resolver).look(case(client="fe80::1%eth0"))) == ["iprev_pass"]
+
+
 async def test_a_name_that_does_not_lead_back_fails(dns: DnsServer, resolver: StubResolver) -> None:
     dns.add_ptr(CLIENT, "mx.bank.example")
     dns.add("mx.bank.example", "A", "192.0.2.99")

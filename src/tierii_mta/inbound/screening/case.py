@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 
 from tierii_mta.authentication.results import MethodResult
@@ -34,6 +35,12 @@ class Case:
 
     incoming: Incoming
     is_trusted: bool = False  # the client is one of the operator's own servers
+
+    @cached_property
+    def client(self) -> IPv4Address | IPv6Address:
+        """The client's address, without the zone that a link-local one has here: nobody else knows it."""
+        remote = self.incoming.session.remote
+        return remote if isinstance(remote, IPv4Address) else IPv6Address(int(remote))
 
     @cached_property
     def fields(self) -> Mapping[str, Sequence[str]]:

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Protocol
 
 from tierii_mta.clock import Instant, elapsed
-from tierii_mta.inbound.checks import Incoming
+from tierii_mta.inbound.screening.case import Case
 from tierii_mta.mail.address import Address
 
 MAX_RECIPIENTS = 20  # of a message that are remembered
@@ -66,11 +66,12 @@ class Greylist(Protocol):
         """
 
 
-def visitor(incoming: Incoming, spf_domain: str | None) -> Visitor:
+def visitor(case: Case, spf_domain: str | None) -> Visitor:
     """Return who comes: by the domain that SPF proved, as large senders retry from elsewhere, else by network."""
+    incoming = case.incoming
     recipients = sorted({Address.parse(one.address).key for one in incoming.recipients})[:MAX_RECIPIENTS]
     sender = incoming.reverse_path.domain if incoming.reverse_path is not None else ""
-    client = spf_domain if spf_domain is not None else _network(incoming.session.remote)
+    client = spf_domain if spf_domain is not None else _network(case.client)
     return Visitor(client=client, sender=sender, recipients=recipients)
 
 

@@ -72,7 +72,7 @@ class Lists:
         """Return on which lists the client is."""
         if case.is_trusted:
             return Report()
-        client = case.incoming.session.remote
+        client = case.client
         found = await asyncio.gather(*(self._ask(zone, client) for zone in self._zones))
         return Report(observations=[one for one in found if one is not None])
 

@@ -37,7 +37,7 @@ class ReverseName:
 
     async def look(self, case: Case) -> Report:
         """Return what the name of the address is worth."""
-        client = case.incoming.session.remote
+        client = case.client
         if case.is_trusted:
             return Report()
         rule, detail = await self._judged(client)
@@ -77,7 +77,7 @@ class ClientName:
         """Return what is wrong with the name; nothing is found of one that is in order."""
         if case.is_trusted:
             return Report()
-        said, client = case.incoming.session.client_name, case.incoming.session.remote
+        said, client = case.incoming.session.client_name, case.client
         bare = said.strip("[]").removeprefix("IPv6:").lower()
         if bare in self._own and bare != str(client):
             return observed("helo_ours", f"says {said!r}")

@@ -73,7 +73,7 @@ class Rspamd:
 
     def _headers(self, case: Case) -> Iterator[tuple[str, str]]:
         incoming, session = case.incoming, case.incoming.session
-        yield "IP", str(session.remote)
+        yield "IP", str(case.client)
         yield "From", _plain(str(incoming.reverse_path or ""))
         for one in incoming.recipients:
             yield "Rcpt", _plain(one.address)

@@ -144,7 +144,7 @@ class Screening:
             raise RuntimeError("nobody is greylisted without a greylist")
         sender = case.incoming.reverse_path
         is_proven = sender is not None and any(one.rule == "spf_pass" for one in found)
-        who = visitor(case.incoming, sender.domain if sender is not None and is_proven else None)
+        who = visitor(case, sender.domain if sender is not None and is_proven else None)
         asking = self._waiting.list.meet(who, self._waiting.terms, self._clock.now())
         return await self._asked("greylist", asking, deadline)
 
