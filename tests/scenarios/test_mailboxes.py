@@ -110,6 +110,7 @@ async def test_dovecot_takes_our_own_mail_and_waits_for_no_one(tmp_path: Path) -
     lmtp, imap = free_port("127.0.0.1"), free_port("127.0.0.1")
     async with open_stage(tmp_path) as stage:
         stage.settings["domains"][INBOX_DOMAIN] = {"mailboxes": {"*": {"lmtp": f"127.0.0.1:{lmtp}"}}}
+        stage.settings["mailboxes"] = {"retry": {"intervals": ["1s"]}}
         stage.save_settings()
         await stage.start_daemon()
         await asyncio.to_thread(_send, stage.inbound_port, f"ann@{INBOX_DOMAIN}", subject="while it was away")
@@ -118,7 +119,7 @@ async def test_dovecot_takes_our_own_mail_and_waits_for_no_one(tmp_path: Path) -
             *("--subject", "from ourselves", "--text", stage.write("hi.txt", "Hi\n")),
         )
         await _happened(stage, "mailbox.failing")
-        with Dovecot(tmp_path / "dovecot", "ann", lmtp_port=lmtp, imap_port=imap) as dovecot:
+        with Dovecot("ann", lmtp_port=lmtp, imap_port=imap) as dovecot:
             await dovecot.answers()
             await _happened(stage, "inbound.delivered", 2)
             found = await asyncio.to_thread(dovecot.messages, "ann")

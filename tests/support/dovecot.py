@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -68,17 +69,17 @@ REASON = _reason()
 class Dovecot:
     """A running Dovecot with some users. Usable as a context manager; `start` and `stop` may be called again."""
 
-    def __init__(self, home: Path, *users: str, lmtp_port: int, imap_port: int) -> None:
-        self.home, self.users, self.lmtp_port, self.imap_port = home, users, lmtp_port, imap_port
+    def __init__(self, *users: str, lmtp_port: int, imap_port: int) -> None:
+        """Its home is none of pytest's folders, whose root any other run makes private again."""
+        self.home = Path(tempfile.mkdtemp(prefix="tierii-dovecot-"))
+        self.users, self.lmtp_port, self.imap_port = users, lmtp_port, imap_port
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         mail = pwd.getpwnam("mail")
-        (self.home / "mail").mkdir(parents=True)
+        self.home.chmod(0o755)
+        (self.home / "mail").mkdir()
         os.chown(self.home / "mail", mail.pw_uid, mail.pw_gid)
-        for folder in (self.home, *self.home.parents):
-            if folder.stat().st_uid == 0 and folder.stat().st_mode & 0o001 == 0:
-                folder.chmod(folder.stat().st_mode | 0o001)  # the user `mail` has to pass
         users = "".join(f"{user}::{mail.pw_uid}:{mail.pw_gid}::{self.home}/mail/{user}::\n" for user in self.users)
         (self.home / "users").write_text(users)
         (self.home / "users").chmod(0o644)
@@ -93,6 +94,7 @@ class Dovecot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def start(self) -> None:
         """Let it listen."""

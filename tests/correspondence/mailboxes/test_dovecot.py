@@ -1,7 +1,6 @@
 """Dovecot, as the real server behind an LMTP mailbox."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,9 @@ from tierii_mta.correspondence.mailboxes.delivery import Done, Later, Never
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 
-async def test_dovecot_takes_what_we_bring_refuses_strangers_and_may_be_away(tmp_path: Path) -> None:
+async def test_dovecot_takes_what_we_bring_refuses_strangers_and_may_be_away() -> None:
     ports = free_port("127.0.0.1"), free_port("127.0.0.1")
-    with Dovecot(tmp_path / "dovecot", "sales", lmtp_port=ports[0], imap_port=ports[1]) as dovecot:
+    with Dovecot("sales", lmtp_port=ports[0], imap_port=ports[1]) as dovecot:
         await dovecot.answers()
         box = deliverer(dovecot.lmtp_port)
         taken = await box.deliver(letter(recipient="sales+spring@example.com"))
