@@ -24,7 +24,9 @@ _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _POINT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _OF_A_RECIPIENT = frozenset({"final-recipient", "original-recipient", "action", "status"})
-_ONCE = frozenset({"final-recipient", "action", "status"})
+_COMPLETE = frozenset({"action", "status"})
+_RECIPIENTS = frozenset({"final-recipient", "original-recipient"})
+_OF_THE_MESSAGE = frozenset({"reporting-mta", "original-envelope-id"})
 _PROGRAMS = frozenset({"x-unix", "unix"})
 
 Block = Mapping[str, str]
@@ -51,9 +53,9 @@ def report_of(text: str, source: str = "rfc3464") -> StatusReport:
     about_message: dict[str, str] = {}
     claims: list[Claim] = []
     for block in _blocks(text):
-        if not _OF_A_RECIPIENT & block.keys():
-            about_message |= {name: value for name, value in block.items() if name not in about_message}
-        elif claim := _claim(block, source):
+        for name in _OF_THE_MESSAGE & block.keys():
+            about_message.setdefault(name, block[name])
+        if _OF_A_RECIPIENT & block.keys() and (claim := _claim(block, source)):
             claims.append(claim)
     return StatusReport(
         claims=tuple(claims[:MAX_RECIPIENTS]),
@@ -66,10 +68,9 @@ def _blocks(text: str) -> Iterator[Block]:
     """Yield the blocks. A blank line ends one that has what a recipient needs; a field that comes again begins one."""
     block: dict[str, str] = {}
     for name, value in _fields(text):
-        is_complete = "final-recipient" in block and ("action" in block or "status" in block)
-        has_ended = (not name and (is_complete or not _OF_A_RECIPIENT & block.keys())) or (
-            name in _ONCE and name in block
-        )
+        known = block.keys()
+        is_whole = not _OF_A_RECIPIENT & known or (known >= _COMPLETE and not _RECIPIENTS.isdisjoint(known))
+        has_ended = name in _OF_A_RECIPIENT and name in block if name else is_whole
         if has_ended and block:
             yield block
             block = {}

@@ -29,7 +29,6 @@ _REPLY = re.compile(
 )
 _ENHANCED = re.compile(r"(?<![\d.])(?P<enhanced>[245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _ADDRESS = re.compile(r"<?[^\s<>@]{1,64}@[^\s<>@]{1,255}>?")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _MAX_SHOWN = 500
 
 _NOBODY = frozenset({ReplyClass.INVALID_RECIPIENT, ReplyClass.INACTIVE_MAILBOX, ReplyClass.BAD_DOMAIN})
@@ -110,7 +109,7 @@ def judged(claim: Claim) -> BouncedRecipient:
 
 
 def _told(claim: Claim) -> _Told:
-    text = _UNPRINTABLE.sub(" ", claim.text[:MAX_TEXT])
+    text = "".join(each if each.isprintable() else " " for each in claim.text[:MAX_TEXT])
     found = _REPLY.search(text)
     inside = (found and found["enhanced"]) or ((each := _ENHANCED.search(text)) and each["enhanced"]) or ""
     own = EnhancedCode.parse(inside)
@@ -120,7 +119,7 @@ def _told(claim: Claim) -> _Told:
     if not code:
         is_transient = enhanced.klass == 4 if enhanced else claim.action == "delayed"
         code = 450 if is_transient else 550
-    rest = text[found.end() :] if found and not text[: found.start()].strip(" <>'\"") else text
+    rest = text[found.end() :] if found and not text[: found.start()].strip(" <>'\"#") else text
     shown = " ".join(rest.split()).lstrip("-:. ")[:_MAX_SHOWN]
     return _Told(Reply(code, (shown,), enhanced), bool(found), own)
 
