@@ -98,6 +98,8 @@ def test_addresses_are_taken_as_they_come() -> None:
     assert [str(one) for one in addresses(written)] == ["one@a.example", "two@b.example"]
     assert [str(one) for one in addresses("one@a.example, two@b.example")] == ["one@a.example", "two@b.example"]
     assert addresses("<not one>") == []
+    assert addresses('<one@a.example>, "no end \\" <two@b.example>') == addresses("<one@a.example>")
+    assert addresses('"\\' * 4000) == [], "read once, not once for each quote"
 
 
 async def test_only_the_first_part_of_a_body_is_read() -> None:

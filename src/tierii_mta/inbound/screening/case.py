@@ -21,7 +21,7 @@ from tierii_mta.mail.tokens import Purpose
 FIRST_OCTETS = 65_536  # of the body
 _FIELD = re.compile(rb"^([!-9;-~]{1,76})[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)", re.MULTILINE)
 _NO_FIELD = re.compile(rb"^(?![!-9;-~]+[ \t]*:|[ \t]|\r?$)", re.MULTILINE)
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.?)*"?', re.DOTALL)  # one without an end reaches to the end
 _MAX_ADDRESSES = 8000  # octets of From that are read
 _ANGLE = re.compile(r"<([^<>\s]{3,320})>")
 _BARE = re.compile(r"[^\s<>,;:()\"]{1,64}@[^\s<>,;:()\"]{1,255}")
