@@ -80,3 +80,9 @@ def test_the_word_in_a_quoted_mail_is_nobodys_wish() -> None:
 def test_the_word_in_html_alone_is_an_order_too() -> None:
     octets = letter("<html><body><div>Abmelden</div></body></html>", content_type="text/html; charset=utf-8")
     assert read(octets, facts()).kind is Kind.UNSUBSCRIBE
+
+
+def test_the_word_to_a_list_is_no_order_to_us() -> None:
+    fields = {"list_id": "<talk.lists.example>", "subject": "unsubscribe"}
+    assert reading("unsubscribe", **fields).kind is Kind.LIST
+    assert reading("unsubscribe", Purpose.REPLY, **fields).kind is Kind.UNSUBSCRIBE

@@ -7,7 +7,8 @@ No row looks at whether a token of ours is valid alone: vacation programs answer
     1. complaint         a feedback report, unless it says that nobody complains
     2. delivery report   failed, delayed or delivered: what `bounces` read
     3. receipt           a message disposition notification
-    4. unsubscribe       sent to an address signed for it, or nothing but the word; never if a machine answers
+    4. unsubscribe       sent to an address signed for it, or nothing but the word; never if a machine answers or a list
+                         passed it on
     5. challenge, acknowledgement, automatic answer, and what else a machine wrote
     6. reaction, list
     7. a person: a reply if it answers something, else other
@@ -41,7 +42,7 @@ from tierii_mta.mail.tokens import Purpose
 
 _ANSWERED = frozenset({Purpose.REPLY, Purpose.BOUNCE, Purpose.UNSUBSCRIBE})
 _REPORTS = frozenset({Kind.COMPLAINT, Kind.BOUNCE, Kind.DELAY, Kind.DELIVERED, Kind.RECEIPT})
-_BY_PERSONS = frozenset({Kind.REPLY, Kind.OTHER, Kind.LIST})
+_BY_PERSONS = frozenset({Kind.REPLY, Kind.OTHER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +169,9 @@ def _unsubscribe_row(case: _Case) -> Iterator[tuple[Kind, Evidence]]:
         return
     if Purpose.UNSUBSCRIBE in case.facts.purposes:
         yield Kind.UNSUBSCRIBE, Evidence(rule="token:unsubscribe", where="envelope recipient")
-    elif not case.signs.has(Weight.MACHINE) and (order := order_in(case.subject, case.own)):
+    elif case.signs.has(Weight.MACHINE) or case.list is not None:
+        return  # the word went to the list
+    elif order := order_in(case.subject, case.own):
         yield Kind.UNSUBSCRIBE, Evidence(rule="unsubscribe-word", where="whole subject or text", detail=order)
 
 
