@@ -130,7 +130,7 @@ def is_machine(sender: str) -> bool:
 
 def _is_machine(sender: str, address: str) -> bool:
     name = sender[:_MAX_LINE].lower()
-    return bool(_MACHINE.match(address) or _MACHINE_NAME.search(name.partition("<")[0]) or name.rstrip().endswith("<>"))
+    return bool(_MACHINE.match(address) or _MACHINE_NAME.search(name) or name.rstrip().endswith("<>"))
 
 
 def _words(mail: Mail) -> str:

@@ -17,7 +17,7 @@ MAX_ENTRIES = 200
 _MAX_REASON_LINES = 40
 _NAMED = r"(?P<address>[^\s<>\"'()\[\],;]{1,64}@[^\s<>\"'()\[\],:;]{1,255})"
 _ENTRY = re.compile(
-    r"[\s>*\-]{0,12}(?:(?:failed |final |intended )?recipient(?: address)?: )?[\"'<\[(]{0,3}(?:mailto:|smtp:)?"
+    r"[\s>*\-]{0,12}(?:(?:failed |final |intended )?recipient(?: address)?: |\(generated from )?[\"'<\[(]{0,3}(?:mailto:|smtp:)?"
     + _NAMED
     + r"[\"'>\])]{0,3}(?P<rest>(?:[\s:;,.<(\[\-=].*)?)$",
     re.IGNORECASE,
@@ -145,6 +145,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("zoho", r"a message that you sent could not be delivered to one or more of its recipients"),
     Section("messaging-server", r"your message cannot be delivered to the following recipients:"),
     Section("hmailserver", r"did not reach some or all of the intended recipients"),
+    Section("mailmarshal", r"could not be delivered to the following (?:user|recipient)s?:"),
     Section("mailmarshal", r"following recipients? (?:were|was) affected:", is_shared=True),
     Section("interscan", r"unable to deliver message to:?", names=True, is_shared=True),
     Section("groupwise", r"was undeliverable to the following:"),
