@@ -98,5 +98,7 @@ async def test_nonsense_at_every_door_harms_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 async def test_a_minute_of_nonsense_at_every_door_harms_nobody(tmp_path: Path) -> None:
-    noise = await noise_story(tmp_path, seed=int(time.time()), seconds=60)
+    seed = int(time.time())
+    print(f"seed {seed}")
+    noise = await noise_story(tmp_path, seed=seed, seconds=60)
     print(json.dumps({"noise": dict(noise.said)}), flush=True)

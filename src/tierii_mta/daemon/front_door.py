@@ -87,12 +87,12 @@ def reception_desk(
     ).judge
 
 
-def submission_desk(installation: Installation, intake: Intake) -> Callable[[Session], Judge]:
+def submission_desk(installation: Installation, intake: Intake, logins: Logins) -> Callable[[Session], Judge]:
     """Return who decides on submission."""
     settings = installation.settings
     return SubmissionDesk(
         accounts=installation.accounts,
-        logins=Logins(installation.accounts, installation.clock),
+        logins=logins,
         intake=intake,
         codec=installation.codec,
         clock=installation.clock,
@@ -104,8 +104,11 @@ def submission_desk(installation: Installation, intake: Intake) -> Callable[[Ses
 class FrontDoor:
     """The doors of one process. `run` is a service of the supervisor."""
 
-    def __init__(self, listener: Listener, certificate: Certificate, screened: Screened | None, clock: Clock) -> None:
-        self._listener, self._certificate, self._screened, self._clock = listener, certificate, screened, clock
+    def __init__(
+        self, listener: Listener, certificate: Certificate, screened: Screened | None, logins: Logins, clock: Clock
+    ) -> None:
+        self._listener, self._certificate, self._screened = listener, certificate, screened
+        self._logins, self._clock = logins, clock
         self._doors: list[tuple[socket.socket, Entrance]] = []
         self.addresses: list[str] = []  # `door host:port`
 
@@ -136,7 +139,8 @@ class FrontDoor:
         self._certificate.reload(settings.tls)
 
     def close(self) -> None:
-        """Give back the sockets, for those that never came to run."""
+        """Give back threads, and sockets that never came to be served."""
+        self._logins.close()
         for listening, _ in self._doors:
             listening.close()
 
@@ -157,10 +161,11 @@ def open_front_door(
     house = House(clock=clock, gate=gate, observer=_Counts(metrics), spool=_spool(settings))
     screened = _screened(installation, metrics) if "inbound" in roles else None
     checks = screened.checks if screened is not None else AcceptAll()
-    front_door = FrontDoor(Listener(house), certificate, screened, clock)
+    logins = Logins(installation.accounts, clock)
+    front_door = FrontDoor(Listener(house), certificate, screened, logins, clock)
     desks = Desks(
         reception=reception_desk(installation, gate, committer, checks),
-        submission=submission_desk(installation, intake),
+        submission=submission_desk(installation, intake, logins),
     )
     doors = {door for role, doors in ROLES.items() if role in roles for door in doors}
     try:
