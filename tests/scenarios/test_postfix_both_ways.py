@@ -35,7 +35,14 @@ BODY = (
     + "x" * 900
     + "\r\n\r\n\r\n"
 ).encode()
-ADDED_BY_OTHERS = (b"received:", b"dkim-signature:", b"return-path:", b"x-", b"delivered-to:")
+ADDED_BY_OTHERS = (
+    b"received:",
+    b"authentication-results:",
+    b"dkim-signature:",
+    b"return-path:",
+    b"x-",
+    b"delivered-to:",
+)
 
 
 async def hand_in(port: int, recipient: str) -> None:
