@@ -7,7 +7,7 @@ how (quote).  Pure.
 from functools import cached_property
 
 from tierii_mta.correspondence.quote.cutting import cut
-from tierii_mta.correspondence.quote.page import read_page
+from tierii_mta.mail.plaintext import TextMaker
 
 _MAX_TEXT = 20_000  # characters that are looked at: what decides stands at the top
 _MAX_PAGE = 40_000
@@ -23,7 +23,7 @@ class OwnWords:
     @cached_property
     def seen(self) -> str:
         """What a reader sees, without the lines that a mark says are quoted."""
-        text = self._text if self._text.strip() else read_page(self._html).source if self._html else ""
+        text = self._text if self._text.strip() else TextMaker().to_text(self._html)
         return "\n".join(line for line in text.split("\n") if not line.startswith(">"))
 
     @property
