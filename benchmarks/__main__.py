@@ -7,18 +7,20 @@ relay      in by submission and out to a sink, beside Postfix, plain and signing
 idle       memory of ten thousand silent clients and of a large message, and how long a new client waits meanwhile
 hostages   the rate of those who answer beside black holes, a dead destination and a paused campaign
 queue      enqueue, claim and settle at different fillings, without a network
+inbound    messages a second through the checks of port 25 and the reading, beside rspamd and spamd
 drivers    one group commit through two SQLite drivers
 """
 
 import signal
 import sys
 
-from benchmarks import drivers, hostages, idle, intake, outbound, queue, relay, standing
+from benchmarks import drivers, hostages, idle, inbound, intake, outbound, queue, relay, standing
 
 _MEASUREMENTS = {
     "drivers": drivers.main,
     "hostages": hostages.main,
     "idle": idle.main,
+    "inbound": inbound.main,
     "intake": intake.main,
     "outbound": outbound.main,
     "queue": queue.main,

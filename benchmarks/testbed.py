@@ -6,7 +6,7 @@ Owns the `System` port that the measurements drive: our daemon (benchmarks.ours)
 import asyncio
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,33 +70,40 @@ def open_testbed(
 
     `others` are further domains, each with the address of an MX of its own.
     """
-    with tempfile.TemporaryDirectory(prefix="tierii-bench-") as name:
-        folder = Path(name)
-        with _nameserver(domains, others) as address:
-            testbed = Testbed(
-                folder=folder, sink=free_port(), nameserver=address, connections=connections, domains=domains
-            )
-            testbed.key.write_bytes(dkim.generate_key(dkim.KeyKind.RSA))
-            yield testbed
+    with testbed_folder() as folder, serve_names(lambda server: _publish(server, domains, others)) as address:
+        testbed = Testbed(folder=folder, sink=free_port(), nameserver=address, connections=connections, domains=domains)
+        testbed.key.write_bytes(dkim.generate_key(dkim.KeyKind.RSA))
+        yield testbed
 
 
 @contextmanager
-def _nameserver(domains: int, others: Mapping[str, str]) -> Iterator[str]:
-    """Run the DNS server in a thread with a loop of its own."""
+def testbed_folder() -> Iterator[Path]:
+    """Make a folder, where TMPDIR says, for as long as the block runs."""
+    with tempfile.TemporaryDirectory(prefix="tierii-bench-") as name:
+        yield Path(name)
+
+
+@contextmanager
+def serve_names(publish: Callable[[DnsServer], None]) -> Iterator[str]:
+    """Run a DNS server with these names in a thread with a loop of its own; give out its address."""
     loop, server = asyncio.new_event_loop(), DnsServer()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(server.start(), loop).result()
-        for number in range(domains):
-            server.add(f"d{number}.example", "MX", 10, MX)
-        server.add(MX, "A", "127.0.0.1")
-        for domain, address in others.items():
-            server.add(domain, "MX", 10, f"mx.{domain}")
-            server.add(f"mx.{domain}", "A", address)
+        publish(server)
         yield server.address
     finally:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def _publish(server: DnsServer, domains: int, others: Mapping[str, str]) -> None:
+    for number in range(domains):
+        server.add(f"d{number}.example", "MX", 10, MX)
+    server.add(MX, "A", "127.0.0.1")
+    for domain, address in others.items():
+        server.add(domain, "MX", 10, f"mx.{domain}")
+        server.add(f"mx.{domain}", "A", address)
