@@ -109,6 +109,34 @@ def test_all_is_kept_where_nothing_would_be_left(text: str) -> None:
     assert found.is_whole
 
 
+@pytest.mark.parametrize("prefix", ["--]", ") ", "%", "Ann> ", "AB> ", "| ", "» "])
+def test_a_sign_of_ones_own_marks_the_quote_below_an_announcement(prefix: str) -> None:
+    body = f"{prefix}Will you come?\n\nYes.\n\n{prefix}When?\n{prefix}Ann\n\nAt noon."
+    assert cut(f"On 1/1/25 12:00 PM, Ann Bell wrote:\n\n{body}").words.split() == ["Yes.", "At", "noon."]
+
+
+@pytest.mark.parametrize("prompt", ["mysql> select 1", "PS> dir", "$ ls", "C:\\> dir"])
+def test_a_prompt_is_no_quote(prompt: str) -> None:
+    assert cut(f"It says:\n\n{prompt}").text == f"It says:\n\n{prompt}"
+
+
+def test_what_was_left_out_above_a_marked_quote_does_not_hide_the_answers() -> None:
+    body = "On 1/1/25 12:00 PM, Ann Bell wrote:\n\n[…]\n> Will you come?\n\nYes."
+    assert cut(body).words.split() == ["[…]", "Yes."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "For you:\n========\nRelease: 25.7.2025\n========\nContact:\nann@shop.example\n\nPlease read all of it.",
+        "I need:\n\nGroceries\n---------\nmilk\neggs",
+        "So:\n------- End of Forwarded Message -------\nThat was it.",
+    ],
+)
+def test_rulers_and_labels_that_people_write_open_no_quote(text: str) -> None:
+    assert cut(text).text == text
+
+
 def test_each_piece_names_its_rule_and_the_original_is_kept() -> None:
     body = "Thanks!\n\n-- \nAnn\n\nOn 1/1/25 12:00 PM, Ann Bell wrote:\n> a quote\n"
     found = cut(body)

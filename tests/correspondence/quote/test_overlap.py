@@ -58,6 +58,14 @@ def test_texts_of_images_and_links_between_are_part_of_the_quote() -> None:
     assert cut(body, original=SENT).text == NEW
 
 
+def test_an_answer_in_our_own_words_between_unmarked_quotes_stays() -> None:
+    first, second = SENT.split("Read more:")
+    answer = "I cannot come on Friday"
+    header = "From: The Shop <news@shop.example>\nSent: Monday\nSubject: Opening"
+    body = f"{header}\n\n{first}\n{answer}\n\nRead more:{second}\n"
+    assert cut(body, original=SENT).words == answer
+
+
 def test_older_quotes_below_ours_go_too() -> None:
     older = "From: Ann\nSent: Sunday\nTo: Shop\nSubject: Open?\n\nWhen do you open?"
     body = f"{NEW}\n\nOn 1/1/25 12:00 PM, Shop wrote:\n{SENT}\n{older}"

@@ -34,6 +34,7 @@ _DASHES = "-_=*~‐‑—–―─━•#+"
 
 _ADDRESS = re.compile(r"[^\s<>@\"'(\[]@ ?[^\s<>@]")
 _TIME = re.compile(r"\d[:.h時点시] ?\d\d")
+_YEAR = re.compile(r"\d{4}")
 _DATE = re.compile(r"\d{4}|\d[:.h時点시] ?\d\d|\d[./-]\d|\d ?月|\d ?월")
 _STARTS_AS_DATE = re.compile(r"[^\w<]{0,4}(?:[^\W\d_]{1,14}\.?,? ){0,3}\d")
 _FIRST_WORD = re.compile(r"[^\w<]{0,4}([^\W\d_]+)")
@@ -76,7 +77,7 @@ def _separator(lines: Sequence[Line], index: int) -> Opening | None:
     if len(text) > _MAX_SEPARATOR:
         return None
     inner = text.strip(_DASHES + " >")
-    if not inner:
+    if not inner or inner.casefold().startswith(("end ", "ende ", "fin ")):
         return None
     if speaks_of(ABOVE, text) and REPLY_ABOVE.search(text):
         return Opening(index, index + 1, "reply-above")
@@ -92,7 +93,10 @@ def _separator(lines: Sequence[Line], index: int) -> Opening | None:
 
 
 def _block(lines: Sequence[Line], index: int) -> Opening | None:
-    """Three different labels, the sender's among them; below a ruler, two, or three in a language unknown to us."""
+    """Three different labels, the sender's among them; below a ruler, two.
+
+    In a language unknown to us, below a ruler: three labels, an address behind the first and a date behind the next.
+    """
     labels = _labels_of(lines[index].text)
     is_ruled = _is_ruled(lines, index)
     if not labels and not (is_ruled and _LABEL.match(lines[index].text)):
@@ -102,9 +106,10 @@ def _block(lines: Sequence[Line], index: int) -> Opening | None:
     distinct = len({min(each) for each in found})
     if has_sender and (distinct >= 3 or (distinct == 2 and is_ruled)):
         return Opening(index, end, "header-block")
-    text = " ".join(line.text for line in lines[index:end])
-    if is_ruled and len(found) + unknown >= 3 and _ADDRESS.search(text) and _DATE.search(text):
-        return Opening(index, end, "header-block-by-form")
+    if is_ruled and len(found) + unknown >= 3 and _ADDRESS.search(lines[index].text):
+        dates = (line.text for line in lines[index + 1 : index + 4])
+        if any(_TIME.search(text) and _YEAR.search(text) for text in dates):
+            return Opening(index, end, "header-block-by-form")
     return None
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tierii_mta.correspondence.quote.attribution import Opening, is_ruler, opening_at
-from tierii_mta.correspondence.quote.lines import Line, Role, mark, next_seen, split
+from tierii_mta.correspondence.quote.lines import Line, Role, mark, mark_own_prefix, next_seen, split
 from tierii_mta.correspondence.quote.overlap import mark_original
 from tierii_mta.correspondence.quote.page import read_page
 from tierii_mta.correspondence.quote.signature import mark_signatures
@@ -83,6 +83,8 @@ def _mark_openings(lines: Sequence[Line]) -> None:
     index, first = 0, len(lines)
     while index < len(lines):
         opening = opening_at(lines, index)
+        if opening is not None and opening.rule == "attribution":
+            mark_own_prefix(lines, opening.end)
         if opening is None or not _counts(lines, opening):
             first = min(first, index) if lines[index].role is Role.WORDS else first
             index += 1
@@ -108,7 +110,7 @@ def _is_marked(lines: Sequence[Line], index: int) -> bool:
     below = next_seen(lines, index)
     if below is None:
         return False
-    if lines[below].role is Role.QUOTE:
+    if any(line.role is Role.QUOTE for line in lines[below : below + _NEAR]):  # "[…]" or a wrapped name may come first
         return True
     following = next((each for at in range(below, min(below + 3, len(lines))) if (each := opening_at(lines, at))), None)
     return following is not None and following.start == below and _counts(lines, following)
@@ -138,6 +140,7 @@ def _lay_out(lines: Sequence[Line]) -> Sequence[bool]:
     return [begin <= at <= last and line.role in {*_SHOWN, Role.BLANK} for at, line in enumerate(lines)]
 
 
+_NEAR = 3  # lines
 _SHOWN = frozenset({Role.WORDS, Role.QUOTE})
 
 

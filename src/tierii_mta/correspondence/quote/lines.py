@@ -13,7 +13,8 @@ _WRAPPED_AT = 70  # clients that wrap do it from here on
 
 _UNSEEN = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad\u061c]+")  # zero width, directions
 _SPACES = re.compile(r"[\s\u00a0\u3000]+")
-_QUOTED = re.compile(r"(?:>|＞|&gt;|»(?=\s|$)|\|(?=\s|$))|[A-Z]{1,3}>\s")
+_QUOTED = re.compile(r">|＞|&gt;|»(?=\s|$)|\|(?=\s|$)|(?!PS>|SQL>)[A-Z]{1,3}>{1,3}(?=\s|$)")  # "AB>"; prompts are none
+_OWN_PREFIX = re.compile(r"-{0,2}[\])|}>:%&#=~!+]{1,3}|\w{1,12}>{1,3}")  # "--]", ")", "Ann>"
 _FENCE = re.compile(r"```")
 
 
@@ -77,6 +78,17 @@ def _mend_wrapped(lines: Sequence[Line]) -> None:
         is_between = after is Role.QUOTE or (after is Role.BLANK and before.text[-1] not in ".!?:")
         if is_between and len(before.text) + 1 + len(line.text.partition(" ")[0]) > _WRAPPED_AT:
             line.role, line.rule = Role.QUOTE, "prefix-wrapped"
+
+
+def mark_own_prefix(lines: Sequence[Line], start: int) -> None:
+    """Mark the lines that begin as the first one from here on does, if that is a sign somebody quotes with."""
+    first = next_seen(lines, start)
+    found = _OWN_PREFIX.match(lines[first].text) if first is not None and lines[first].role is Role.WORDS else None
+    if first is None or found is None:
+        return
+    for line in lines[first:]:
+        if line.role is Role.WORDS and line.text.startswith(found[0]):
+            line.role, line.rule = Role.QUOTE, "own-prefix"
 
 
 def mark(lines: Iterable[Line], role: Role, rule: str) -> None:

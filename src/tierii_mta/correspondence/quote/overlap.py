@@ -17,11 +17,10 @@ _WORD = re.compile(
 _RUN = 4  # words in a row that both texts must share
 _MIN_RUN = 8  # words of a passage, so that a phrase somebody repeats is not taken for a quote
 _MIN_SHARE = 0.75  # of the words of a line
-_NOVEL_SHARE = 0.5  # of the words of a line between two quoted ones, so that it is an answer
-_MIN_NOVEL = 3
 _MAX_STRANGERS = 2  # lines in a row that we did not send and that do not end a passage
 _MAX_LINKS = 3  # lines
 _MIN_LINK = 8  # characters
+_MAX_LINK_WORDS = 4  # beside it
 
 
 def mark_original(lines: Sequence[Line], original: str) -> bool:
@@ -45,20 +44,20 @@ class _Sent:
     def __init__(self, text: str) -> None:
         self.words = list(_words(text))
         self.run = min(_RUN, len(self.words))
-        self.shingles = {tuple(self.words[at : at + self.run]) for at in range(len(self.words) - self.run + 1)}
-        self._vocabulary = set(self.words)
+        starts = range(len(self.words) - self.run + 1)
+        self.shingles = {tuple(self.words[at : at + self.run]) for at in starts}
         self._compact = "".join(text.split()).casefold()
 
     def has_link(self, line: Line) -> bool:
-        """Whether a line is one long word that stood in it: an address of a page, or what wrapping left of one."""
-        text = line.text.lstrip("> ").casefold()
-        return len(text) >= _MIN_LINK and " " not in text and text in self._compact
+        """Whether a line is hardly more than a link that stood in it, or than what wrapping left of one."""
+        text = line.text.lstrip("> ")
+        if " " not in text and len(text) >= _MIN_LINK:
+            return self._has_link(text)
+        links = [found[0].strip("<>") for found in _URL.finditer(text)]
+        return any(self._has_link(link) for link in links) and len(list(_words(text))) <= _MAX_LINK_WORDS
 
-    def is_answered_by(self, line: Line) -> bool:
-        """Whether a line between others of ours says something new: not the text of an image or a link."""
-        words = list(_words(line.text))
-        novel = sum(word not in self._vocabulary for word in words)
-        return bool(words) and novel >= min(_MIN_NOVEL, len(words)) and novel >= _NOVEL_SHARE * len(words)
+    def _has_link(self, text: str) -> bool:
+        return text.casefold() in self._compact
 
 
 def _words(text: str) -> Iterator[str]:
@@ -110,7 +109,12 @@ def _mark_passage(lines: Sequence[Line], passage: Sequence[int], sent: _Sent) ->
             continue
         if index in found:
             line.role, line.rule = Role.QUOTE, "original"
-        elif sent.has_link(line) or (index < last and not sent.is_answered_by(line)):
+        elif sent.has_link(line) or (index < last and _is_image(line.text)):
             line.role, line.rule = Role.QUOTE, "original-between"
         elif index > last:
             return
+
+
+def _is_image(text: str) -> bool:
+    """Whether a line stands for an image, as clients write it: `[logo.png]`, `[cid:…]`."""
+    return text.startswith("[") and text.endswith("]")

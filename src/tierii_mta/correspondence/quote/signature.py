@@ -13,6 +13,8 @@ from tierii_mta.correspondence.quote.lines import Line, Role, mark, paragraphs
 from tierii_mta.correspondence.quote.wording import phrases, speaks_of, stems
 
 _MAX_NAME_BLOCK = 14  # lines below a drawn delimiter
+_MAX_NAMES = 5  # of them without address, number or page
+_MAX_NAME = 80  # characters of one
 _MAX_MOBILE_WORDS = 14
 _MAX_MOBILE = 120  # characters
 _MAX_LAST = 20  # of them, for a verb that comes last
@@ -187,14 +189,17 @@ def _is_drawn(text: str) -> bool:
 
 
 def _is_name_block(lines: Sequence[Line], start: int, end: int) -> bool:
-    """Whether lines are short, few and no sentences."""
+    """Whether lines are short, few and no sentences; right below other words, with a way to reach somebody."""
     if end - start > 3 * _MAX_NAME_BLOCK:
         return False
     shown = [line.text for line in lines[start:end] if line.role is Role.WORDS]
+    has_contact = any(_CONTACT.search(text) for text in shown)
     return (
-        0 < len(shown) <= _MAX_NAME_BLOCK
-        and all(len(text) <= 80 or _CONTACT.search(text) for text in shown)
+        0 < len(shown) <= (_MAX_NAME_BLOCK if has_contact else _MAX_NAMES)
+        and (has_contact or lines[start - 2].role is Role.BLANK)
+        and all(len(text) <= _MAX_NAME or _CONTACT.search(text) for text in shown)
         and not any(_SENTENCE.search(text) or _ITEM.match(text) for text in shown)
+        and not any(is_ruler(text) for text in shown[:-1])
     )
 
 
