@@ -106,20 +106,3 @@ def read_snapshot(snapshot: Snapshot) -> Content:
         public_url=pinned["public_url"],
         postal_address=pinned["postal_address"],
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WayBack:
-    """What a campaign says of mail that comes back."""
-
-    author: str  # address of From
-    answers_go_to: str  # address of Reply-To, else of From
-    stop_on: frozenset[str]
-
-
-def way_back(kept: Mapping[str, Json]) -> WayBack:
-    """Return it from a kept specification (`Snapshot.specification`)."""
-    made = cast("Mapping[str, Any]", kept)["campaign"]
-    author = made["from"]["email"]
-    answers_go_to = made.get("reply_to", {}).get("email", author)
-    return WayBack(author=author, answers_go_to=answers_go_to, stop_on=frozenset(made.get("stop_on", ())))

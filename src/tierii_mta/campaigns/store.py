@@ -7,7 +7,7 @@ sends: specification, expanded sources and attachments by content hash, fixed wh
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from tierii_mta.clock import Instant
 from tierii_mta.mail.person import PersonKey
@@ -98,6 +98,23 @@ class Added:
     accepted: int
     present: int  # already a recipient of this campaign
     suppressed: int  # left out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayBack:
+    """What a campaign says of mail that comes back."""
+
+    author: str  # address of From
+    answers_go_to: str  # address of Reply-To, else of From
+    stop_on: frozenset[str]
+
+
+def way_back(kept: Mapping[str, Json]) -> WayBack:
+    """Return it from a kept specification (`Snapshot.specification`)."""
+    made = cast("Mapping[str, Any]", kept)["campaign"]
+    author = made["from"]["email"]
+    answers_go_to = made.get("reply_to", {}).get("email", author)
+    return WayBack(author=author, answers_go_to=answers_go_to, stop_on=frozenset(made.get("stop_on", ())))
 
 
 class CampaignStore(Protocol):

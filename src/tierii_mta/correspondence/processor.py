@@ -15,14 +15,14 @@ processes or broke our code three times is not looked at any more: it is UNPARSE
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-from tierii_mta.clock import Clock, Instant, sortable_id
+from tierii_mta.clock import Clock, sortable_id
 from tierii_mta.correspondence.codec import encode
 from tierii_mta.correspondence.effects import Arrival, Case, Effects, effects
+from tierii_mta.correspondence.intray import InHand, Intray
 from tierii_mta.correspondence.quote import Cut
 from tierii_mta.correspondence.reading import EnvelopeFacts, Evidence, Kind, Original, Reading
 from tierii_mta.correspondence.sent import Originals, Sent, SentMail, SentStore
@@ -45,27 +45,6 @@ _BREATH_S = 1.0  # after a failure of ours
 _LARGE_BYTES = 2_000_000  # such messages are in hand one at a time
 _PASSED = frozenset({"dmarc_pass", "dmarc_vouched"})
 _HUMAN = frozenset({Kind.REPLY, Kind.OTHER, Kind.UNSUBSCRIBE})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InHand:
-    """A received message that is being processed."""
-
-    message: InboxMessage
-    attempts: int  # this one is counted: above 1 the earlier ones came to no end
-
-
-class Intray(Protocol):
-    """The processor's side of the inbox. Every method is atomic."""
-
-    async def claim(self, epoch: Epoch, *, limit: int) -> Sequence[InHand]:
-        """Take new messages into hand, oldest first; each counts an attempt. Cheap when there are none."""
-
-    async def release(self, messages: Sequence[InboxId], epoch: Epoch, *, is_tried: bool) -> None:
-        """Let go of messages unprocessed; unless `is_tried`, the attempt does not count."""
-
-    async def free_dead(self, epoch: Epoch, now: Instant) -> int:
-        """Let go of what owners that are gone had in hand; return how many."""
 
 
 class Reader(Protocol):

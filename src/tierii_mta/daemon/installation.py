@@ -13,15 +13,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tierii_mta.authentication.dkim import DkimKey
 from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock
 from tierii_mta.consent.suppression import SuppressionList
+from tierii_mta.correspondence.intray import Intray
 from tierii_mta.correspondence.mailboxes.jobs import MailboxJobs
-from tierii_mta.correspondence.notify import EventReaders
-from tierii_mta.correspondence.processor import Intray
 from tierii_mta.correspondence.sent import SentStore
 from tierii_mta.daemon.settings import LoadedSettings, Settings
 from tierii_mta.errors import ConfigurationError, Unavailable
@@ -38,6 +38,9 @@ from tierii_mta.queue.reserve import Reserve
 from tierii_mta.queue.schedule import RetrySchedule
 from tierii_mta.queue.store import Accepted, QueueStore
 from tierii_mta.storage.database import Database
+
+if TYPE_CHECKING:  # it brings an HTTP client, which commands need not wait for
+    from tierii_mta.correspondence.notify import EventReaders
 
 _SECRET_OCTETS = 32
 
@@ -61,7 +64,7 @@ class Installation:
     intray: Intray
     correspondence: SentStore
     mailbox_jobs: MailboxJobs
-    event_readers: EventReaders
+    event_readers: "EventReaders"
 
     @property
     def settings(self) -> Settings:

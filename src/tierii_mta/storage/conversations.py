@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
 
-from tierii_mta.campaigns.snapshot import way_back
+from tierii_mta.campaigns.store import way_back
 from tierii_mta.clock import Instant
 from tierii_mta.correspondence.sent import Conversation, Sent, Utterance
 from tierii_mta.correspondence.thread import KnownMessage

@@ -1,6 +1,6 @@
 """The processing of received mail in the database: who has it in hand, and the end of it with all that follows.
 
-Owns the rows behind the operation `Conclude` and the port `correspondence.processor.Intray`.  A message in hand carries
+Owns the rows behind the operation `Conclude` and the port `correspondence.intray.Intray`.  A message in hand carries
 its owner's epoch, as deliveries do; only its owner ends it, and only once.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, select, update
 
 from tierii_mta.clock import Instant
-from tierii_mta.correspondence.processor import InHand
+from tierii_mta.correspondence.intray import InHand
 from tierii_mta.events import EventType
 from tierii_mta.mail.dsn import Action
 from tierii_mta.queue.delivery import Epoch, State
