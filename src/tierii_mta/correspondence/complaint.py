@@ -17,17 +17,14 @@ from tierii_mta.correspondence.addresses import addresses_in, first_address
 from tierii_mta.correspondence.folding import fold
 from tierii_mta.correspondence.header import Header, first, header_of, moment
 from tierii_mta.correspondence.notification import told_by_notification
-from tierii_mta.correspondence.original import original_from, original_of
+from tierii_mta.correspondence.original import ENCLOSING, original_from, original_of
 from tierii_mta.correspondence.reading import Complaint, Evidence
 from tierii_mta.mail.mime import Mail, Part, parse_fields
 
 NOT_AGAINST_US = frozenset({"not-spam", "auth-failure"})
 """Types of reports that nobody complains with: a message was taken out of the spam folder, or failed authentication."""
 
-_ENCLOSURES = frozenset(
-    {"message/rfc822", "message/global", "text/rfc822-headers", "text/rfc822-header", "message/rfc822-headers",
-     "message/global-headers"}
-)  # fmt: skip
+_ENCLOSURES = ENCLOSING | {"text/rfc822-header"}  # as some write it
 _MAX_REPORT = 64 << 10
 _MAX_RECIPIENTS = 50
 _MAX_VALUE = 200
