@@ -69,6 +69,7 @@ async def at_work(
         schedule=SCHEDULE,
         epoch=epoch or await house.register(),
         clock=house.clock,
+        concurrency=4,
     )
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:

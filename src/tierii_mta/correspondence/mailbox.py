@@ -63,7 +63,7 @@ class Postman:
         schedule: RetrySchedule,
         epoch: Epoch,
         clock: Clock,
-        concurrency: int = 4,
+        concurrency: int,
         observe: Callable[[MailboxJob, Outcome], None] | None = None,
     ) -> None:
         """`deliverer` returns who delivers to a mailbox; None: the settings have it no more. `concurrency` is that of
@@ -143,9 +143,10 @@ class Postman:
         await self._settle(self._settled(job, outcome))
         box = self._boxes[job.mailbox]
         box.in_hand -= 1
+        if box.in_hand <= self._concurrency // 2:
+            self._alarm.ring()  # a claim is a commit: it is for several
         if not box.in_hand and not box.failures:
             del self._boxes[job.mailbox]
-        self._alarm.ring()
 
     async def _outcome(self, job: MailboxJob) -> Outcome:
         try:

@@ -44,7 +44,7 @@ class MailboxRetrySettings(Section):
 
 
 class MailboxesSettings(Section):
-    concurrency: Count = key(4, "messages on their way to one mailbox at a time")
+    concurrency: Count = key(8, "messages on their way to one mailbox at a time")
     retry: MailboxRetrySettings = key(MailboxRetrySettings(), "when a mailbox is tried again")
 
 
