@@ -21,6 +21,7 @@ CLAIMS = [
     "TLS is used where it is offered",
     "a bounce suppresses the person",
     "one click unsubscribes, a look does not",
+    "a reply comes back into its thread",
 ]
 
 

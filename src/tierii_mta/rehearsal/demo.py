@@ -8,6 +8,7 @@ temporary folder, `_send` enqueues and waits, then one method per claim of the R
 import asyncio
 import json
 import shutil
+import smtplib
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -22,12 +23,14 @@ from tierii_mta.rehearsal.exchange import Received
 from tierii_mta.rehearsal.internet import OPEN, PATIENCE, SEALED, STRICT, Internet
 from tierii_mta.rehearsal.program import Answer, Program
 from tierii_mta.rehearsal.proofs import StepFailed, click_once, is_healthy, look, one_click_link, verify_signatures
+from tierii_mta.rehearsal.reader import WORDS, answer
 from tierii_mta.shipped import folder as shipped
 
 SENDING_DOMAIN = "lantern.example"
 _HOSTNAME, _RETURN_PATH = f"mta.{SENDING_DOMAIN}", f"bounce.{SENDING_DOMAIN}"
 _SELECTORS = {"rsa": KeyKind.RSA, "ed": KeyKind.ED25519}
 _READER, _GREYLISTED, _GONE = f"ann@{OPEN}", f"eve@{PATIENCE}", f"gone@{STRICT}"
+_MAILDIR = "mail/hello"
 _TIME_LIMIT_SECONDS = 55.0
 _POLL_SECONDS = 0.2
 
@@ -48,6 +51,8 @@ class Stage:
     program: Program
     campaign: Path
     web: str
+    mx: tuple[str, int]  # our port 25
+    maildir: Path  # of those who are written to
 
 
 class Demo:
@@ -84,6 +89,7 @@ class Demo:
             ("TLS is used where it is offered", self._check_tls),
             ("a bounce suppresses the person", self._check_bounce),
             ("one click unsubscribes, a look does not", self._check_unsubscribe),
+            ("a reply comes back into its thread", self._check_reply),
         )
         for claim, act in acts:
             self._doing = claim
@@ -157,6 +163,27 @@ class Demo:
             raise StepFailed(f"{_READER} clicked, but the suppression list says {after}")
         return f"{_READER}: GET changed nothing, POST suppressed {after[0]['scope']}"
 
+    async def _check_reply(self, stage: Stage) -> str:
+        mail = next((one for one in stage.internet.messages if one.is_answered), None)
+        if mail is None:
+            raise StepFailed("nobody got a mail who would answer it")
+        try:
+            await answer(mail, stage.mx)
+        except (OSError, smtplib.SMTPException) as cause:
+            raise StepFailed(f"the answer was not taken: {cause}") from cause
+        while not (replies := (await stage.program.ask("inbox", "ls", "--kind", "reply")).records[:-1]):
+            await self._clock.sleep(_POLL_SECONDS)
+        shown = _summary(await stage.program.ask("inbox", "show", str(replies[0]["id"])))
+        talk = shown["conversation"] or {"messages": []}
+        if [one["words"] for one in talk["messages"]] != [None, WORDS] or shown["campaign_id"] != "welcome":
+            raise StepFailed(f"the answer should follow our mail, without its quote, but there is: {json.dumps(talk)}")
+        while not (files := list((stage.maildir / "new").glob("*"))):
+            await self._clock.sleep(_POLL_SECONDS)
+        first = WORDS.partition("\n")[0]
+        return (
+            f"{mail.recipients[0]}: “{first} …”, {shown['trust']} by {shown['effects']['route']}; in {files[0].parent}"
+        )
+
 
 def sights(stage: Stage) -> Sequence[str]:
     """Return what somebody may look at while the stage is up: commands, and pages for the browser."""
@@ -166,6 +193,8 @@ def sights(stage: Stage) -> Sequence[str]:
         f"{command} why {_GONE}",
         f"{command} queue explain {PATIENCE}",
         f"{command} events --type email.deferred",
+        f"{command} inbox ls",
+        f"{command} inbox show 1",
         f"{stage.web}metrics",
         f"{one_click_link(_mail_to(stage, _GREYLISTED))}  (the page of whoever unsubscribes)",
     )
@@ -180,16 +209,23 @@ def _prepare(folder: Path, internet: Internet, clock: Clock) -> Stage:
         (folder / "keys" / f"{selector}.pem").write_bytes(key)
         records[selector] = dns_record(key)
     internet.publish(SENDING_DOMAIN, records, hostname=_HOSTNAME, return_path=_RETURN_PATH)
-    web = f"127.0.0.1:{_free_port()}"
+    web, port = f"127.0.0.1:{_free_port()}", _free_port()
     config = folder / "tierii-mta.yaml"
-    config.write_text(json.dumps(_settings(folder, internet, web), indent=2))  # JSON is YAML
+    config.write_text(json.dumps(_settings(folder, internet, web, port), indent=2))  # JSON is YAML
     campaign = folder / "welcome"
     shutil.copytree(shipped("templates") / "welcome", campaign)
     program = Program(config, folder / "data", folder / "daemon.log", clock)
-    return Stage(internet, program, campaign / "campaign.yaml", f"http://{web}/")
+    return Stage(
+        internet=internet,
+        program=program,
+        campaign=campaign / "campaign.yaml",
+        web=f"http://{web}/",
+        mx=("127.0.0.1", port),
+        maildir=folder / _MAILDIR,
+    )
 
 
-def _settings(folder: Path, internet: Internet, web: str) -> Mapping[str, Any]:
+def _settings(folder: Path, internet: Internet, web: str, port: int) -> Mapping[str, Any]:
     return {
         "hostname": _HOSTNAME,
         "data_dir": str(folder / "data"),
@@ -198,6 +234,7 @@ def _settings(folder: Path, internet: Internet, web: str) -> Mapping[str, Any]:
             SENDING_DOMAIN: {
                 "dkim": [{"selector": selector, "key": f"keys/{selector}.pem"} for selector in _SELECTORS],
                 "return_path": _RETURN_PATH,
+                "mailboxes": {"hello": {"maildir": _MAILDIR}},
             }
         },
         "outbound": {
@@ -205,7 +242,7 @@ def _settings(folder: Path, internet: Internet, web: str) -> Mapping[str, Any]:
             "allow_loopback": True,
             "retry": {"intervals": ["1s", "2s", "3s"], "lifetime": "1m"},
         },
-        "smtp": {"inbound": {"listen": []}, "submission": {"listen": [], "tls_listen": []}},
+        "smtp": {"inbound": {"listen": [f"127.0.0.1:{port}"]}, "submission": {"listen": [], "tls_listen": []}},
         "web": {"listen": web, "public_url": f"http://{web}"},
         "log": {"level": "info", "format": "json"},
     }

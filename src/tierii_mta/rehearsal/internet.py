@@ -23,7 +23,7 @@ _BIND_ATTEMPTS = 20
 
 DOMAINS: Mapping[str, Personality] = MappingProxyType(
     {
-        OPEN: Personality(hostname=f"mx.{OPEN}"),
+        OPEN: Personality(hostname=f"mx.{OPEN}", rules=(Rule(behaviour=Behaviour.ANSWER, to="dmitri@*"),)),
         PATIENCE: Personality(
             hostname=f"mx.{PATIENCE}", rules=(Rule(behaviour=Behaviour.GREYLIST, wait=GREYLISTED_FOR),)
         ),
@@ -68,6 +68,7 @@ class Internet:
     def publish(self, domain: str, keys: Mapping[str, str], *, hostname: str, return_path: str) -> None:
         """Publish a sending domain as `doctor` wants it: our name, SPF, MX, DMARC, and a DKIM record per selector."""
         self.dns.add(hostname, "A", "127.0.0.1")
+        self.dns.add(domain, "MX", 10, hostname)
         self.dns.add_ptr("127.0.0.1", hostname)
         self.dns.add(return_path, "MX", 10, hostname)
         self.dns.add(return_path, "TXT", "v=spf1 ip4:127.0.0.0/8 -all")
