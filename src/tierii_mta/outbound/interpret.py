@@ -21,6 +21,7 @@ ACCEPTED = ""
 
 MAX_TEXT = 2000
 _ADDRESS = re.compile(r"<?[^\s<>@]{1,64}@[^\s<>@]{1,255}>?")  # people may be called anything, rbl@ and spam@ too
+_UNAVAILABLE = re.compile(r"\bmail ?box (?:is )?unavailable")
 SHORTEST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=4)
 
@@ -125,7 +126,7 @@ def _recognise(reply: Reply, text: str, stage: Stage) -> ReplyClass:
         return plain
     if place is not None and place in CODES:
         return CODES[place]
-    if "mailbox unavailable" in text and stage is Stage.RCPT and reply.is_permanent:
+    if stage is Stage.RCPT and reply.is_permanent and _UNAVAILABLE.search(text):
         return ReplyClass.INVALID_RECIPIENT  # the text RFC 5321 gives for 550, which says nothing at other stages
     found = _first(TEXTS, text, reply)
     if found is not None:

@@ -45,7 +45,7 @@ PLAIN: tuple[TextPattern, ...] = (
         ReplyClass.POLICY_RELATED,
         r"""
         refused due to recipient preferences
-        recipient (?:has )?blocked (?:the|this) sender
+        recipient (?:has )?blocked (?:the|this) sender|you have been blocked by (?:the )?(?:recipient|user)
         \bsender(?: address| domain)? (?:\w+ ){0,2}(?:blocked|blacklisted|blocklisted) by (?:the )?(?:recipient|user)
         """,
     ),
@@ -76,7 +76,10 @@ PLAIN: tuple[TextPattern, ...] = (
         \bhl:rep\b|\bmi:(?:iil|dmc|ipb)\b
         \bbl00000\d\b
         _is_blocked
-        HOST THEN (?:is|are|been|was|were) (?:\w+ ){0,2}(?:blocked|banned)\b
+        HOST THEN (?:is|are|been|was|were) (?:\w+ ){0,2}(?:blocked|banned|filtered)\b
+        ^(?:e-?mail |message )?blocked (?:for|- see)|\bgo away\b|mass mailer
+        (?:not (?:currently )?accept|reject|refus)\w{0,3} (?:mail|e-?mail|messages?|connections?) from (?:your|\[?\d)
+        mail from \[?\d{1,3}\.[\d.]{5,11}\]? (?:was )?(?:refused|rejected|blocked|denied)
         \b(?:ip|host|address|client)\b\S{0,60} (?:is )?(?:listed|not allowed) (?:in|on|at|by)\b
         \b(?:ip|host|address|client)\b(?: \S{1,60})? is on (?:the|a|our|their) (?:\w+ ){0,2}list\b
         too (?:many|much) (?:spam|abuse|complaints|bad recipients|invalid recipients|unknown users)
@@ -85,7 +88,7 @@ PLAIN: tuple[TextPattern, ...] = (
         your (?:ip|host|network|mail ?server|server) THEN (?:spam|blocked|banned|abus\w+|not (?:welcome|permitted))
         \bofr\d{0,3}_(?:403|5\d\d)\b|service refuse\b|client host rejected: (?!cannot)
         \bip=\S{1,50} - a problem occurred|\(bl\)$
-        access (?:to this mail system|from (?:your )?ip)\b.{0,80}(?:denied|rejected|refused)
+        access (?:to (?:submit|this (?:e-?)?mail system)|from (?:your )?ip)\b.{0,80}(?:denied|rejected|refused)
         traffic not accepted from this ip
         not allowed to (?:talk|connect)|looks suspiciously like spam|open proxy|insecure mail relay
         may not be mail exchanger
@@ -136,7 +139,8 @@ PLAIN: tuple[TextPattern, ...] = (
         r"""
         FILEs? THEN (?:prohibited|blocked|banned|denied|rejected|forbidden)
         FILEs? THEN (?:disallowed|not (?:allowed|accepted|permitted))
-        (?:prohibited|banned|forbidden|blocked|disallowed|unacceptable|dangerous) (?:FILE|content type)
+        (?:prohibited|banned|forbidden|blocked|disallowed|unacceptable|dangerous|illegal) (?:FILE|content type)
+        accept\w* (?:e-?)?mail with attachments?
         - banned\b|content presents a potential
         """,
     ),
@@ -151,7 +155,7 @@ PLAIN: tuple[TextPattern, ...] = (
         spamassassin|\bdt:spm\b|mcspamsignature|mail content denied|unsolicited (?:bulk|commercial)
         (?:rejected|refused|blocked|denied) (?:as|because of|due to|for) (?:\w+ ){0,2}(?:spam|unsolicited|junk)
         message content (?:rejected|blocked|denied)|content (?:filter|rejected)
-        (?:bad|suspicious|blocked) (?:url|link|uri)
+        (?:bad|suspicious|blocked) (?:url|link|uri)|banned content
         not accepted for policy reasons|\[ph01\]
         """,
     ),
@@ -164,7 +168,8 @@ PLAIN: tuple[TextPattern, ...] = (
         quota (?:is |has been )?(?:exceed|full|exhaust)
         exceed\w* (?:\w+ ){0,3}(?:quota|storage|mailbox size)
         (?:not enough|insufficient) (?:system |disk )?(?:space|storage)
-        disk quota|disk full|no space left
+        disk quota|disk full|no space left|space has been used up|too many messages on the server
+        PERSON THEN exceed\w* (?:\w+ ){0,3}(?:limit|storage|space)|mail ?box size limit
         """,
     ),
     phrases(
@@ -195,6 +200,8 @@ TEXTS: tuple[TextPattern, ...] = (
         r"""
         relay(?:ing)? (?:access )?(?:is )?(?:denied|prohibited|rejected|not (?:permitted|allowed))
         unable to relay|(?:not|cannot|can't|won't) (?:\w+ ){0,3}relay|open relay
+        no relay(?:ing)?\b|as a relay|not a gateway|non-local e-?mail
+        (?:do not|don't|doesn't) handle mail for (?!that user)
         \brcpthosts\b|non-?accepted domain|not (?:an? )?(?:accepted|hosted) domain
         domain (?:is )?not (?:hosted|handled|served|local)
         not in (?:my|our|the) (?:list of )?(?:domains?|relay)
@@ -206,7 +213,7 @@ TEXTS: tuple[TextPattern, ...] = (
         PERSON THEN (?:disabled|inactive|deactivated|suspended|expired|closed)
         PERSON THEN (?:locked|terminated|discontinued|not active)
         PERSON THEN no longer (?:active|available|in use|valid|accept|with us)
-        \(554\.30\)|(?:disabled|inactive) (?:account|mail ?box|recipient|user)
+        \(554\.30\)|(?:disabled|inactive|archived|suspended) (?:account|mail ?box|recipient|user)|recipient suspend
         """,
     ),
     # before "no such user", which a missing domain resembles
@@ -215,7 +222,8 @@ TEXTS: tuple[TextPattern, ...] = (
         r"""
         (?:domain|domain name|host or domain name)\b.{0,40}\b(?:not found|does not exist|doesn't exist|nxdomain)
         domain\b.{0,40}\b(?:not reachable|does not accept|no longer)
-        no such (?:domain|host)|unknown (?:domain|host)|(?<!client )(?<!your )\bhost unknown|\bnull mx\b
+        recipient domain must exist|no such (?:domain|host)|unknown (?:domain|host)
+        (?<!client )(?<!your )\bhost unknown|\bnull mx\b
         bad destination (?:system|domain)
         """,
         only=5,
@@ -225,14 +233,19 @@ TEXTS: tuple[TextPattern, ...] = (
         r"""
         PERSON THEN (?:unknown|invalid|undeliverable)\b
         PERSON THEN (?:does not|doesn't|don't|not) exist
-        PERSON THEN not (?:found|known|listed|local|valid|here)
+        PERSON THEN not (?:found|known|listed|local|valid|here|present)|PERSON THEN no longer exists?
+        not known at this (?:site|host|address)
+        <>\S{0,2} (?:is )?(?:invalid|unknown|not known|does not exist|doesn't exist)
+        bad-recipient|\bbadrcptto\b|(?:can't|cannot) accept user|not have an account
         PERSON THEN non-?exist
-        NONE (?:such )?(?:\w+ )?PERSON
+        NONE (?:such )?(?:\w+ )?(?:e-?mail )?PERSON
         does(?:n't| not) have an? \S{1,80} account|nosuchuser|not our customer
         not an? (?:known|valid) (?:user|recipient|mail ?box|address)
         (?:user|account) unavailable|address rejected: (?:user|undeliverable|unverified)|recipient verify failed
         (?:cannot|can't|could not|couldn't) (?:find|locate) (?:\w+ ){0,3}(?:user|mail ?box|recipient|account|address)
-        \b(?:usuario|utilisateur|benutzer|adresse|destinataire) THEN (?:inconnue?|inexistente?|unbekannt|desconocido)
+        \b(?:usuario|utilisateur|adresse|destinataire) THEN (?:inconnue?|inexistente?|desconocido)
+        \b(?:benutzer|empf(?:ae|ä)nger|adresse) THEN unbekannt
+        \butente THEN (?:sconosciuto|inesistente)
         """,
         only=5,
     ),
@@ -285,7 +298,7 @@ TEXTS: tuple[TextPattern, ...] = (
         (?:command|parameter|argument)s? THEN (?:unrecogni[sz]ed|invalid)
         (?:command|parameter|argument)s? THEN not (?:implemented|recogni[sz]ed|supported)
         syntax error|bad sequence|out of sequence|unrecogni[sz]ed command|nested mail|pipelining
-        must (?:issue|use) (?:a )?starttls|starttls first|encryption required
+        protocol violation|must (?:issue|use) (?:a )?starttls|starttls first|encryption required
         need (?:mail|rcpt|helo|ehlo)|no valid recipients
         """,
     ),
@@ -296,6 +309,7 @@ TEXTS: tuple[TextPattern, ...] = (
         polic(?:y|ies)|administrative|prohibit|not (?:allowed|permitted|authori[sz]ed|accepted)
         access denied|denied by|refused by|restrict|(?:security|local) (?:reason|rule)|custom rule
         rejected by (?:\w+ ){0,3}(?:rule|admin|filter)
+        closed mailing list|organi[sz]ational settings|low priority
         only accepts? (?:mail|messages)|allowed senders|message (?:rejected|refused|blocked)
         """,
     ),

@@ -29,7 +29,7 @@ _REPLY = re.compile(
 )
 _ENHANCED = re.compile(r"(?<![\d.])(?P<enhanced>[245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _ADDRESS = re.compile(r"<?[^\s<>@]{1,64}@[^\s<>@]{1,255}>?")
-_MAX_SHOWN = 500
+_MAX_SHOWN = 1_000
 
 _NOBODY = frozenset({ReplyClass.INVALID_RECIPIENT, ReplyClass.INACTIVE_MAILBOX, ReplyClass.BAD_DOMAIN})
 _OF_THE_ADDRESS = frozenset({(1, 1), (1, 2), (1, 3), (1, 6), (1, 10), (4, 4)})
@@ -139,7 +139,7 @@ def _class(claim: Claim, told: _Told) -> ReplyClass:
     if not told.has_code and reported is not None and not (told.own and told.own.subject == 7):
         return reported
     enhanced = told.reply.enhanced if told.reply.enhanced and not _is_vague(told.reply.enhanced) else None
-    found = classify(Reply(told.reply.code, (claim.text,), enhanced), claim.stage or Stage.RCPT)
+    found = classify(Reply(told.reply.code, told.reply.lines, enhanced), claim.stage or Stage.RCPT)
     if found in _NOBODY and enhanced is not None:
         found = _unless_denied(found, claim, told)
     if found is not ReplyClass.UNCATEGORIZED:
@@ -149,7 +149,7 @@ def _class(claim: Claim, told: _Told) -> ReplyClass:
 
 def _unless_denied(found: ReplyClass, claim: Claim, told: _Told) -> ReplyClass:
     """What the words say where they contradict a code of the address: systems give 5.1.1 to many things."""
-    words = classify(Reply(told.reply.code, (claim.text,)), claim.stage or Stage.RCPT)
+    words = classify(Reply(told.reply.code, told.reply.lines), claim.stage or Stage.RCPT)
     if found is ReplyClass.INACTIVE_MAILBOX and words is ReplyClass.INVALID_RECIPIENT:
         return words
     return words if words in _NOT_THE_ADDRESS else found

@@ -41,7 +41,8 @@ REPORTED: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.BAD_DOMAIN,
         r"""
-        null mx|no smtp service|domain does not exist|does(?:n't| not) receive e?mail according to
+        unrouteable mail domain|illegal host/domain name|null mx|no smtp service|domain does not exist
+        does(?:n't| not) receive e?mail according to
         domain name not found|host/domain does not accept mail|does not accept mail\b
         malformed or unexpected name server reply
         host \S{1,255} not found|\bhost not found(?!,? try)|(?:mx|domain) does not exist

@@ -17,9 +17,8 @@ MAX_ENTRIES = 200
 _MAX_REASON_LINES = 40
 _NAMED = r"(?P<address>[^\s<>\"'()\[\],;]{1,64}@[^\s<>\"'()\[\],:;]{1,255})"
 _ENTRY = re.compile(
-    r"[\s>*\-]{0,12}(?:(?:failed |final |intended )?recipient(?: address)?: |\(generated from )?[\"'<\[(]{0,3}(?:mailto:|smtp:)?"
-    + _NAMED
-    + r"[\"'>\])]{0,3}(?P<rest>(?:[\s:;,.<(\[\-=].*)?)$",
+    r"[\s>*\-]{0,12}(?:(?:failed |final |intended )?recipient(?: address)?: |\(generated from )?"
+    r"[\"'<\[(]{0,3}(?:mailto:|smtp:)?" + _NAMED + r"[\"'>\])]{0,3}(?P<rest>(?:[\s:;,.<(\[\-=].*)?)$",
     re.IGNORECASE,
 )
 _LOCAL = re.compile(
