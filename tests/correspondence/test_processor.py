@@ -283,6 +283,22 @@ async def test_a_reply_is_matched_by_the_signed_message_id_it_answers(house: Hou
     assert found.processed.effects["route"] == "signed-id"
 
 
+async def test_what_a_mail_provider_sends_to_the_signed_unsubscribe_address_unsubscribes_once(house: House) -> None:
+    to = str(signed_address(CODEC, Purpose.UNSUBSCRIBE, house.delivery.id, Address.parse(ANN), "bounce.news.example"))
+    text = "From: provider@elsewhere.example\nTo: x\nAuto-Submitted: auto-generated\nSubject: unsubscribe\n\n"
+    there = InboxRecipient(address=to, token=Purpose.UNSUBSCRIBE)
+    async with house.running():
+        for _ in range(2):
+            found = await house.processed(await house.arrive(text, there, reverse_path="provider@elsewhere.example"))
+    assert found.processed is not None
+    assert found.processed.kind == "unsubscribe"
+    (event,) = await house.store.events("email.unsubscribed")
+    assert (event.recipient, event.data["method"], event.data["scope"]) == (ANN, "mailto", "list:news.example.com")
+    (entry,) = await house.store.suppression.find([house.delivery.recipient_key])
+    assert (entry.reason, entry.scope) == ("unsubscribe", "list:news.example.com")
+    assert await house.marks() == {"unsubscribed"}
+
+
 async def test_what_cannot_be_read_is_unparsed_and_still_goes_to_its_mailbox(house: House) -> None:
     class Broken(ReadHere):
         async def read(self, octets: Sequence[bytes], envelope: EnvelopeFacts) -> Reading:

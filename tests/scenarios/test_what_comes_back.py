@@ -192,6 +192,9 @@ async def test_what_readers_and_their_servers_send_back_is_understood(tmp_path: 
             await stage.start_daemon()
             contacts = [{"email": f"{name}@plain.example", "first_name": name.title()} for name in PEOPLE]
             await stage.run("enqueue", stage.campaign("spring", [*contacts, {"email": GONE}], **CAMPAIGN))
+            async with asyncio.timeout(60):
+                while len(plain.received) < len(PEOPLE):
+                    await asyncio.sleep(0.05)
             counts = await stage.settled("spring", completed=6)
             assert counts["retry"] == 0
             assert len(await events(stage, "email.deferred")) == 1, "the greylisted one"
@@ -271,6 +274,9 @@ async def test_a_kill_while_reports_are_processed_loses_none_and_acts_on_none_tw
         await stage.start_daemon()
         contacts = [{"email": f"person{number}@plain.example"} for number in range(REPORTS)]
         await stage.run("enqueue", stage.campaign("spring", contacts))
+        async with asyncio.timeout(60):
+            while len(plain.received) < REPORTS:
+                await asyncio.sleep(0.05)
         await stage.settled("spring", completed=REPORTS)
         reports = [(one.sender, DSN.format(to=one.sender, recipient=one.recipients[0])) for one in plain.received]
         for number, (verp, report) in enumerate(reports):
