@@ -126,6 +126,13 @@ ATTRIBUTIONS = (
         '----- Original Message -----\nFrom: "Ann Bell" <ann@shop.example>\nTo: "Me" <me@example.org>\nSent: Wednesday, 1 January, 2025 12:00:00\nSubject: News',
         False,
     ),
+    Form("horde-en", "Quoting Ann Bell <ann@shop.example>:", True),
+    Form("horde-de", "Zitat von Ann Bell <ann@shop.example>:", True),
+    Form(
+        "aol-dated", "In a message dated 1/1/2025 12:00:00 P.M. Eastern Standard Time,\nann@shop.example writes:", True
+    ),
+    Form("no-date", "Ann Bell <ann@shop.example> wrote:", False),
+    Form("yahoo-de-old", "Ann Bell <ann@shop.example> schrieb am 12:00 Mittwoch, 1.Januar 2025:", False),
     Form("notes-en", "Ann Bell/Shop/Example wrote on 01/01/2025 12:00:00 PM:", True),
 )
 
@@ -334,6 +341,11 @@ BLOCKS = (
     Form(
         "apple-forward",
         "Begin forwarded message:\n\nFrom: Ann Bell <ann@shop.example>\nSubject: News\nDate: 1 January 2025 at 12:00:00 CET\nTo: me@example.org",
+        False,
+    ),
+    Form(
+        "blackberry-10",
+        "Original Message\nFrom: Ann Bell\nSent: Wednesday, January 1, 2025 12:00\nTo: Me\nSubject: News",
         False,
     ),
     Form("desk", "##- Please type your reply above this line -##", False),

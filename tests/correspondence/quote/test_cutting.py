@@ -42,6 +42,7 @@ _SIGNED = f"{_ARMOUR.format('BEGIN', 'SIGNATURE')}\niQEz\n=abcd\n{_ARMOUR.format
         "I agree to reply directly above line 7.",
         "```\nOn 1/1/25 12:00 PM, Ann wrote:\n> x\n--\nAnn\n```\nis what it prints.",
         "Confidential? No.",
+        "The prices:\n\n| Tea | 2.50 |\n| Coffee | 3.10 |",
         "🎉",
         ":+1:",
         "Да",
@@ -69,6 +70,11 @@ def test_nothing_of_this_is_cut(text: str) -> None:
         ),
         (
             "Thanks!\n\n-- \nYou received this message because you are subscribed to the Google Groups.",
+            "Thanks!",
+        ),
+        ("Thanks!\n\n—\nReply to this email directly or view it on a page.", "Thanks!"),
+        (
+            "Thanks!\n\nOn 1/1/25 12:00 PM, Ann wrote:\n> a quote\n\nThe Shop\nwww.shop.example",
             "Thanks!",
         ),
         ("Thanks!\n\n---\nReply to this email directly or view it on a page.", "Thanks!"),

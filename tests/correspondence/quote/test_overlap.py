@@ -27,7 +27,7 @@ def _wrapped(width: int, prefix: str = "") -> str:
 
 
 @pytest.mark.parametrize(
-    "quote", [SENT, _wrapped(40), _wrapped(72, "> "), _wrapped(50, "| "), _wrapped(30, "    "), SENT.upper()]
+    "quote", [SENT, _wrapped(40), _wrapped(72, "> "), _wrapped(50, "AB> "), _wrapped(30, "    "), SENT.upper()]
 )
 @pytest.mark.parametrize("between", ["", f"{HEADER}\n", "\n\n", f"\n{HEADER}:\n\n"])
 def test_what_we_sent_is_cut_however_it_was_quoted(quote: str, between: str) -> None:

@@ -27,7 +27,7 @@ from tierii_mta.correspondence.quote.wording import (
 
 _MAX_WRAPPED = 6  # lines of one attribution
 _MAX_ATTRIBUTION = 400  # characters
-_MAX_VERB = 24  # characters at the end of a line that may be the verb
+_MAX_VERB = 18  # characters at the end of a line that may be the verb
 _MAX_BLOCK = 16  # lines of a block of labels, wrapped ones and blanks among them
 _MAX_SEPARATOR = 120  # characters
 _DASHES = "-_=*~‐‑—–―─━•#+"
@@ -163,8 +163,7 @@ def _is_ruled(lines: Sequence[Line], index: int) -> bool:
 
 def _attribution(lines: Sequence[Line], index: int) -> Opening | None:
     last = lines[index].text
-    may_end = _ENDS_WITH_COLON.search(last) or WROTE.search(last[-_MAX_VERB:])
-    if not may_end and not _is_last_of_bare(lines, index):
+    if not (_ENDS_WITH_COLON.search(last[-_MAX_VERB:]) or _ends_with_verb(lines, index) or _is_bare(lines, index)):
         return None
     shortest: Opening | None = None
     for start in range(index, max(-1, index - _MAX_WRAPPED), -1):
@@ -188,14 +187,13 @@ def _strength(text: str) -> str | None:
     """Return "strong", "weak" or None. `text` is a whole attribution in one line."""
     has_address, has_date = bool(_ADDRESS.search(text)), bool(_DATE.search(text))
     if not _ENDS_WITH_COLON.search(text):
-        verb = WROTE.search(text)
-        if verb and has_address and has_date and len(text) - verb.end() <= 8:
+        if has_address and has_date and speaks_of(WROTE, text[-_MAX_VERB:]):
             return "strong"
         return "weak" if has_address and has_date and text[-1] in ">)]" else None
-    if WROTE.search(text):
-        if (has_address and has_date) or _TIME.search(text) or (_begins_as_opener(text) and has_date):
-            return "strong"
-        return "weak"
+    if speaks_of(WROTE, text):
+        is_dated = _TIME.search(text) or (has_date and (has_address or _begins_as_opener(text)))
+        is_of_sender = has_address and (speaks_of(WROTE, text[-_MAX_VERB:]) or speaks_of(WROTE, text[:_MAX_VERB]))
+        return "strong" if is_dated or is_of_sender else "weak"
     if has_address and has_date:
         return "strong" if _COLON_AFTER_SENDER.search(text) else "weak"
     return None
@@ -229,7 +227,14 @@ def _begins_with_word(text: str) -> bool:
     return word is not None and word[1].casefold() in OPENERS
 
 
-def _is_last_of_bare(lines: Sequence[Line], index: int) -> bool:
+def _ends_with_verb(lines: Sequence[Line], index: int) -> bool:
+    """Whether this line ends with a verb of writing, without colon; an address stands in it or above."""
+    last = lines[index].text
+    has_address = "@" in last or (index > 0 and "@" in lines[index - 1].text)
+    return has_address and speaks_of(WROTE, last[-_MAX_VERB:])
+
+
+def _is_bare(lines: Sequence[Line], index: int) -> bool:
     """Whether this is the last line above a quote, ends with an address and may be an attribution without colon."""
     if lines[index].text[-1] not in ">)]":
         return False

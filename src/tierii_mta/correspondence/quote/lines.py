@@ -13,8 +13,8 @@ _WRAPPED_AT = 70  # clients that wrap do it from here on
 
 _UNSEEN = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad\u061c]+")  # zero width, directions
 _SPACES = re.compile(r"[\s\u00a0\u3000]+")
-_QUOTED = re.compile(r">|＞|&gt;|»(?=\s|$)|\|(?=\s|$)|(?!PS>|SQL>)[A-Z]{1,3}>{1,3}(?=\s|$)")  # "AB>"; prompts are none
-_OWN_PREFIX = re.compile(r"-{0,2}[\])|}>:%&#=~!+]{1,3}|\w{1,12}>{1,3}")  # "--]", ")", "Ann>"
+_QUOTED = re.compile(r">|＞|&gt;|(?!PS>|SQL>)[A-Z]{1,3}>{1,3}(?=\s|$)")  # "AB>"; prompts are none
+_OWN_PREFIX = re.compile(r"-{0,2}[\])|»}>:%&#=~!+]{1,3}|\w{1,12}>{1,3}")  # "--]", ")", "Ann>"
 _FENCE = re.compile(r"```")
 
 

@@ -112,6 +112,7 @@ def mark_signatures(lines: Sequence[Line], *, has_original: bool) -> None:
     _mark_mobile(lines, first, ends, has_original=has_original)
     _mark_footers(lines, first, ends)
     _mark_disclaimers(lines, first)
+    _mark_below(lines, first)
 
 
 def is_mobile(text: str) -> bool:
@@ -188,7 +189,7 @@ def _is_drawn(text: str) -> bool:
     return text in _DELIMITERS or is_ruler(text)
 
 
-def _is_name_block(lines: Sequence[Line], start: int, end: int) -> bool:
+def _is_name_block(lines: Sequence[Line], start: int, end: int, *, needs_contact: bool = False) -> bool:
     """Whether lines are short, few and no sentences; right below other words, with a way to reach somebody."""
     if end - start > 3 * _MAX_NAME_BLOCK:
         return False
@@ -196,7 +197,7 @@ def _is_name_block(lines: Sequence[Line], start: int, end: int) -> bool:
     has_contact = any(_CONTACT.search(text) for text in shown)
     return (
         0 < len(shown) <= (_MAX_NAME_BLOCK if has_contact else _MAX_NAMES)
-        and (has_contact or lines[start - 2].role is Role.BLANK)
+        and (has_contact or (not needs_contact and lines[start - 2].role is Role.BLANK))
         and all(len(text) <= _MAX_NAME or _CONTACT.search(text) for text in shown)
         and not any(_SENTENCE.search(text) or _ITEM.match(text) for text in shown)
         and not any(is_ruler(text) for text in shown[:-1])
@@ -218,7 +219,7 @@ def _mark_mobile(lines: Sequence[Line], first: int, ends: Sequence[int], *, has_
 def _mark_footers(lines: Sequence[Line], first: int, ends: Sequence[int]) -> None:
     for index in range(first + 1, len(lines)):
         if lines[index].role is Role.WORDS and speaks_of(_PROGRAM, lines[index].text):
-            start = index - 1 if index - 1 > first and is_ruler(lines[index - 1].text) else index
+            start = index - 1 if index - 1 > first and _is_drawn(lines[index - 1].text) else index
             _mark_words(lines, start, ends[index], Role.FOOTER, "footer")
 
 
@@ -229,3 +230,11 @@ def _mark_disclaimers(lines: Sequence[Line], first: int) -> None:
             about = [subject for subject in (_CONFIDENCE, _READER, _ERROR) if speaks_of(subject, text)]
             if len(about) >= 2:
                 _mark_words(lines, start, end, Role.FOOTER, "disclaimer")
+
+
+def _mark_below(lines: Sequence[Line], first: int) -> None:
+    """What a company's server adds at the very end: names and numbers below an announced quote, words being above."""
+    start = next((at for at in range(len(lines) - 1, -1, -1) if lines[at].role in {Role.QUOTE, Role.HEADER}), -1) + 1
+    is_announced = any(line.role is Role.HEADER for line in lines[first:start])
+    if is_announced and _is_name_block(lines, start, len(lines), needs_contact=True):
+        _mark_words(lines, start, len(lines), Role.FOOTER, "below-quote")

@@ -23,29 +23,32 @@ def stems(table: str) -> tuple[str, ...]:
 def speaks_of(words: tuple[str, ...], text: str) -> bool:
     """Whether any of the stems occurs in a text; case does not matter. Much faster than a pattern of as many words."""
     folded = text.lower()
-    return any(word in folded for word in words)
+    for word in words:  # noqa: SIM110  `any` takes twice as long
+        if word in folded:
+            return True
+    return False
 
 
 # "X wrote". Found anywhere in a line, so each is long or rare enough for that.
-WROTE = phrases(r"""
-    \bwrote\b|(?<=>)wrote\b|\bwrites\b
-    \bschrieb|\bgeschrieben\b
-    \ba écrit\b
-    \bescribió\b|\bescribio\b|\bva escriure\b|\bescribiu\b|\bidatzi\b
-    \bha scritto\b|\bscrisse\b
-    \bescreveu\b
-    \bschreef\b|\bgeschreven\b
-    \bskrev\b|\bskreiv\b|\bskrifaði\b
-    \bkirjoitti\b|\bkirjutas\b
-    \bnapisał|\bpisze\b|\bnapsal|\bnapísal|\bpíše\b
-    \bnapisal|\bnapisao\b|\bje pisal|\bpiše\b
-    \bírta\b
-    \ba scris\b|\bshkroi\b
-    \brašė\b|\bparašė\b|\brakstīja\b
-    \byazdı|\byazmış
-    написал|написав|\bпишет\b|\bпише\b|\bнаписа\b|\bнапісаў|\bпишува\b|\bнаписао
+WROTE = stems("""
+    wrote|writes|quoting
+    schrieb|geschrieben|zitat von
+    a écrit
+    escribió|escribio|va escriure|escribiu|idatzi
+    ha scritto|scrisse
+    escreveu
+    schreef|geschreven
+    skrev|skreiv|skrifaði
+    kirjoitti|kirjutas
+    napisał|pisze|napsal|napísal|píše
+    napisal|napisao|je pisal|piše
+    írta
+    a scris|shkroi
+    rašė|rakstīja
+    yazdı|yazmış
+    написал|написав|пишет|пише|написа|напісаў
     έγραψε
-    \bđã viết\b|\bmenulis\b|\btulis\b|\bsumulat\b
+    đã viết|menulis|tulis|sumulat
     כתב|كتب|تمت كتابة|نوشت|ने लिखा
     เขียน|写道|寫道|写了|書きました|のメール|님이 작성|작성:
 """)
@@ -133,7 +136,7 @@ SEPARATED = stems("""
     원본|메시지|전달|הודעה|הודעת|الرسالة|رسالة
 """)
 
-# Lines of their own that announce a forwarded message (Apple Mail), without their colon.
+# Lines of their own above a message, without their colon: Apple Mail's forwards, BlackBerry's originals.
 ANNOUNCED = frozenset(
     stems("""
         begin forwarded message|anfang der weitergeleiteten nachricht|anfang der weitergeleiteten e-mail
@@ -143,6 +146,10 @@ ANNOUNCED = frozenset(
         vidarebefordrat meddelande|videresendt besked|videresendt melding|välitetty viesti alkaa
         początek przekazywanej wiadomości|začátek přeposlané zprávy|начало переадресованного сообщения
         iletilen mesajın başlangıcı|下面是被转发的邮件|转发的邮件|以下是轉寄的郵件|転送されたメッセージ|전달된 메시지
+        original message|ursprüngliche nachricht|originalnachricht|message d'origine|mensaje original
+        mensagem original|messaggio originale|oorspronkelijk bericht|ursprungligt meddelande|oprindelig meddelelse
+        opprinnelig melding|alkuperäinen viesti|oryginalna wiadomość|původní zpráva|eredeti üzenet
+        исходное сообщение|orijinal mesaj|原始邮件|原始郵件|元のメッセージ|원본 메시지
     """)
 )
 
