@@ -9,6 +9,7 @@ browsers do (Encoding Standard), because senders write `gb2312` and mean GB 1803
 
 import codecs
 from encodings.aliases import aliases
+from functools import lru_cache
 from types import MappingProxyType
 
 REPLACEMENT = "\ufffd"
@@ -58,7 +59,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf_16"),
 )
 _WESTERN = frozenset({"ascii", "latin_1", "cp1252"})  # what senders write who do not know
-_SHIFTED = ("iso2022", "hz", "utf_7", "utf_16", "utf_32")  # ASCII octets are not always ASCII characters
+_SHIFTED = ("iso2022", "hz", "utf_7", "utf_16", "utf_32", "cp0", "cp1026", "cp1140", "cp273", "cp500")
+"""Where octets of ASCII are not always its characters."""
 _LAST_RESORT = "cp1252"
 
 
@@ -73,6 +75,7 @@ _LABELS = MappingProxyType(
 )
 
 
+@lru_cache(maxsize=256)
 def find_codec(label: str | None) -> str | None:
     """Return the codec that a charset label names, or None for a label that we do not know."""
     return _LABELS.get(_squashed(label)) if label and len(label) <= 64 else None
@@ -85,7 +88,7 @@ def decode(octets: bytes, label: str | None = None) -> str:
     nothing else happens to look like it.
     """
     codec = find_codec(label)
-    if octets.isascii() and (codec is None or not codec.startswith((*_SHIFTED, "cp0", "cp5", "cp10", "cp11", "cp273"))):
+    if octets.isascii() and (codec is None or not codec.startswith(_SHIFTED)):
         if b"\x1b$" not in octets:
             return _storable(octets.decode("ascii"))
         codec = "iso2022_jp"  # Japanese without a label, or with that of what it looks like

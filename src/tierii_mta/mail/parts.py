@@ -5,8 +5,9 @@ RFC 8621 §4.1.4); not how octets become parts.  Pure.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 from tierii_mta.mail.charset import decode
@@ -77,7 +78,7 @@ class Part:
         return bool(self.children) and not self.is_multipart
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mail:
     """A message. `faults` are sentences about what had to be mended or left out, each told once."""
 
@@ -86,11 +87,16 @@ class Mail:
 
     def body_text(self) -> str:
         """Return the plain text of the message itself, without attachments and enclosed messages; "" without any."""
-        return _joined(self.root, "text/plain")
+        return self._bodies["text/plain"]
 
     def body_html(self) -> str:
         """Return the HTML of the message itself; "" without any."""
-        return _joined(self.root, "text/html")
+        return self._bodies["text/html"]
+
+    @cached_property
+    def _bodies(self) -> Mapping[str, str]:
+        own = list(_own_leaves(self.root))
+        return {wanted: _joined(own, wanted) for wanted in ("text/plain", "text/html")}
 
 
 def unfolded(octets: bytes) -> bytes:
@@ -100,8 +106,8 @@ def unfolded(octets: bytes) -> bytes:
     return b" ".join(line.strip(b" \t\r") for line in octets.split(b"\n")).strip()
 
 
-def _joined(root: Part, content_type: str) -> str:
-    texts = [part.text() for part in _own_leaves(root) if part.content_type == content_type]
+def _joined(parts: Iterable[Part], content_type: str) -> str:
+    texts = [part.text() for part in parts if part.content_type == content_type]
     texts = [text for text in texts if text.strip()]
     return "\n".join([text.removesuffix("\n") for text in texts[:-1]] + texts[-1:])
 
