@@ -134,6 +134,14 @@ def test_a_notification_inside_a_message_of_a_gateway_is_found() -> None:
     assert bounce_of(parse(forwarded)) is None
 
 
+def test_a_report_about_a_report_of_ours_is_about_its_recipient() -> None:
+    ours = report().decode()
+    head = "From: MAILER-DAEMON@example.org\nSubject: failure notice\nContent-Type: multipart/mixed; boundary=Y\n\n"
+    text = "--Y\n\nYour message did not reach the following recipient(s):\n\nben@example.org on Sat\n    no such user\n"
+    octets = f"{head}{text}\n--Y\nContent-Type: message/rfc822\n\n{ours}\n--Y--\n".encode()
+    assert [each.recipient for each in read(octets).recipients] == ["ben@example.org"]
+
+
 def test_a_text_alone_needs_a_mark_of_a_report() -> None:
     text = "I wasn't able to deliver your message to the following addresses.\n\n<ann@example.com>:\nno such user\n"
     assert bounce_of(parse(notice(text))) is not None

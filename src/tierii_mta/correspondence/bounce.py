@@ -16,7 +16,7 @@ from dataclasses import replace
 from tierii_mta.correspondence.bounces.claim import Claim
 from tierii_mta.correspondence.bounces.delivery_status import StatusReport, merged, status_report
 from tierii_mta.correspondence.bounces.diagnosis import judged
-from tierii_mta.correspondence.bounces.notice import Notice, is_machine, notice_of
+from tierii_mta.correspondence.bounces.notice import Notice, is_machine, marks_of, notice_of
 from tierii_mta.correspondence.bounces.stages import stage_in, transcribed_stage
 from tierii_mta.correspondence.bounces.texts import claims_in, tells_delay, tells_failure
 from tierii_mta.correspondence.original import enclosed_parts, original_of
@@ -28,11 +28,13 @@ _MAX_DETAIL = 200
 
 def bounce_of(mail: Mail) -> Bounce | None:
     """Return what a delivery report says, or None if the message is none. `Bounce.evidence` tells why it is one."""
-    mail = _unwrapped(mail)
-    report, notice, original = status_report(mail), notice_of(mail), original_of(mail)
-    if report is None and not notice.marks:
+    report, marks = status_report(mail), marks_of(mail.root)
+    if report is None and not marks:
         return None
-    spoken = claims_in(notice, original) if notice.marks else []
+    notice, original = notice_of(mail, marks), original_of(mail)
+    spoken = claims_in(notice, original) if marks else []
+    if report is None and not spoken and (inner := _report_inside(mail)) is not None:
+        return bounce_of(inner)
     if report is not None:
         claims = _completed(report, spoken, notice, original)
     elif spoken or _is_certain(notice, original):
@@ -50,14 +52,14 @@ def bounce_of(mail: Mail) -> Bounce | None:
     )
 
 
-def _unwrapped(mail: Mail) -> Mail:
-    """Return the report that a gateway put into a notice of its own; else the message."""
-    if mail.root.content_type != "multipart/report" and is_machine(mail.root.get("From") or ""):
+def _report_inside(mail: Mail) -> Mail | None:
+    """Return the report that a gateway put into a notice of its own, or None."""
+    if is_machine(mail.root.get("From") or ""):
         for part in enclosed_parts(mail):
             inner = part.children[0] if part.children else part
             if inner.content_type == "multipart/report" and is_machine(inner.get("From") or ""):
                 return Mail(inner, mail.faults)
-    return mail
+    return None
 
 
 def _completed(report: StatusReport, spoken: Sequence[Claim], notice: Notice, original: Original | None) -> list[Claim]:

@@ -89,20 +89,24 @@ class Notice:
         return "\n".join(self.lines)
 
 
-def notice_of(mail: Mail) -> Notice:
-    """Return the report's own words, with the marks of a report that it has."""
+def notice_of(mail: Mail, marks: tuple[str, ...]) -> Notice:
+    """Return the report's own words; `marks` are those of the message."""
     root = mail.root
-    sender = root.get("From") or ""
-    address = (first_address(sender) or "").lower()
     fields = (value for name in ("From", "To", "Sender", "Reply-To", "Errors-To") for value in root.get_all(name))
     return Notice(
-        sender=address,
+        sender=(first_address(root.get("From") or "") or "").lower(),
         subject=" ".join((root.get("Subject") or "")[:_MAX_LINE].lower().split()),
         lines=tuple(_own_lines(_words(mail))),
-        marks=tuple(_marks(root, sender, address)),
+        marks=marks,
         own=frozenset(found.lower() for value in fields for found in addresses_in(value)),
         failed=tuple(found for value in root.get_all("X-Failed-Recipients") for found in addresses_in(value)),
     )
+
+
+def marks_of(root: Part) -> tuple[str, ...]:
+    """Return the marks of a report that a header has; none is needed where there are status fields."""
+    sender = root.get("From") or ""
+    return tuple(_marks(root, sender, (first_address(sender) or "").lower()))
 
 
 def _marks(root: Part, sender: str, address: str) -> Iterator[str]:
