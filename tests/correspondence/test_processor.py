@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Delivery, Epoch, State
 from tierii_mta.queue.received import InboxEntry, InboxId, InboxRecipient, InboxState
 from tierii_mta.queue.store import Activate, Receive, Received
-from tierii_mta.storage.received_tables import mailbox_job
+from tierii_mta.storage.received_tables import inbox, mailbox_job
 
 ANN = "ann@one.example"
 CODEC = TokenCodec(b"a secret of sixteen octets or more")
@@ -50,6 +51,7 @@ ROUTING = Routing(
         )
     ]
 )
+HELD = select(inbox.c.id).where(inbox.c.owner.is_not(None))
 DSN = """\
 From: MAILER-DAEMON@one.example
 To: {to}
@@ -297,6 +299,47 @@ async def test_what_a_mail_provider_sends_to_the_signed_unsubscribe_address_unsu
     (entry,) = await house.store.suppression.find([house.delivery.recipient_key])
     assert (entry.reason, entry.scope) == ("unsubscribe", "list:news.example.com")
     assert await house.marks() == {"unsubscribed"}
+
+
+async def test_what_no_database_can_keep_is_replaced_and_the_rest_is_kept(house: House) -> None:
+    class Hostile(ReadHere):
+        async def read(self, octets: Sequence[bytes], envelope: EnvelopeFacts) -> Reading:
+            found = await super().read(octets, envelope)
+            return replace(found, subject="a\x00b\ud800", text=f"{found.text}\x00", sender_name="\udfff")
+
+    box = InboxRecipient(address="sales@news.example", mailbox="news.example/sales")
+    async with house.running(reader=Hostile()):
+        number = await house.arrive(REPLY.format(sender=ANN, original=house.original), box)
+        found = await house.processed(number)
+    assert found.processed is not None
+    assert (found.processed.kind, found.processed.subject) == ("reply", "a\ufffdb\ufffd")
+    talk = await house.store.db.correspondence.conversation(number)
+    assert talk is not None
+    assert "\x00" not in (talk.messages[1].words or "")
+
+
+async def test_a_report_that_is_quicker_than_our_own_commit_waits_for_it(house: House) -> None:
+    """The remote takes a mail and bounces it before we have written down that it did."""
+    store = house.store
+    row = NewRecipient(recipient=ANN, recipient_key=house.delivery.recipient_key, domain="one.example", contact={})
+    draft = store.draft("autumn", snapshot=Snapshot(specification={"campaign": SPECIFICATION}, contents={}))
+    await store.campaigns.open_draft(draft)
+    await store.campaigns.add_recipients("autumn", [row], now=store.now(), expires_at=later(store.now(), LIFETIME))
+    await store.campaigns.start("autumn", report={}, now=store.now())
+    sending = await store.register("sender")
+    (one,) = await store.claim(sending)
+    await store.queue.apply([Activate(delivery=one.id, epoch=sending)])
+    verp = str(return_path(CODEC, one.id, Address.parse(ANN), "bounce.news.example"))
+    async with house.running():
+        number = await house.arrive(house.bounce(to=verp), InboxRecipient(address=verp, token=Purpose.BOUNCE))
+        while not await store.db._connections.read(lambda connection: connection.execute(HELD).all()):
+            store.clock.advance(timedelta(milliseconds=500))
+            await asyncio.sleep(0.01)
+        while store.clock.sleepers < 2:  # the look at the inbox, and the patience
+            await asyncio.sleep(0.01)
+        await store.queue.apply([store.settle(one, sending, State.COMPLETED)])
+        await house.processed(number)
+    assert (await store.campaigns.marks("autumn"))["late_bounce"] == 1
 
 
 async def test_what_cannot_be_read_is_unparsed_and_still_goes_to_its_mailbox(house: House) -> None:

@@ -26,6 +26,7 @@ from tierii_mta.correspondence.intray import InHand, Intray
 from tierii_mta.correspondence.quote import Cut
 from tierii_mta.correspondence.reading import EnvelopeFacts, Evidence, Kind, Original, Reading
 from tierii_mta.correspondence.sent import Originals, Sent, SentMail, SentStore
+from tierii_mta.correspondence.storable import storable, storable_text
 from tierii_mta.correspondence.thread import Inquiry, Match, find_thread
 from tierii_mta.errors import Unavailable
 from tierii_mta.inbound.inbox import Inbox, InboxMessage
@@ -34,7 +35,7 @@ from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import Purpose, TokenCodec
 from tierii_mta.queue.alarm import Alarm
 from tierii_mta.queue.committer import Committer
-from tierii_mta.queue.delivery import Epoch, Json
+from tierii_mta.queue.delivery import DeliveryId, Epoch, Json, State
 from tierii_mta.queue.processed import Conclude, Processed
 from tierii_mta.queue.received import InboxId, InboxRecipient, NewMailboxJob
 
@@ -42,6 +43,7 @@ MAX_ATTEMPTS = 3
 _EVERY_S = 0.5  # between looks at the inbox
 _DEAD_EVERY_S = 60.0
 _BREATH_S = 1.0  # after a failure of ours
+_PATIENCE = 5  # breaths until a delivery that is on the wire has ended
 _LARGE_BYTES = 2_000_000  # such messages are in hand one at a time
 _PASSED = frozenset({"dmarc_pass", "dmarc_vouched"})
 _HUMAN = frozenset({Kind.REPLY, Kind.OTHER, Kind.UNSUBSCRIBE})
@@ -86,7 +88,7 @@ class Processor:
         codec: TokenCodec,
         clock: Clock,
         epoch: Epoch,
-        concurrency: int = 4,
+        concurrency: int = 16,
         on_processed: Callable[[Effects], None] = _nobody_counts,
     ) -> None:
         """`on_processed` hears of each message that ended."""
@@ -126,7 +128,7 @@ class Processor:
 
     async def _claim(self) -> Sequence[InHand]:
         room = self._concurrency - len(self._in_hand)
-        if room <= 0 or self._committer.is_sick:
+        if room < self._concurrency / 2 or self._committer.is_sick:  # a claim is a commit: better one for several
             return ()
         try:
             await self._free_dead()
@@ -201,7 +203,7 @@ class Processor:
             received_at=message.entry.received_at,
         )
         try:
-            return await self._reader.read(octets, envelope)
+            return storable(await self._reader.read(octets, envelope))
         except Unavailable:
             raise
         except Exception as fault:  # whatever a hostile message does to its reader, it is kept and goes to its mailbox
@@ -222,7 +224,18 @@ class Processor:
         match = await find_thread(inquiry, self._sent_mail, self._codec)
         if match is None or match.delivery is None:
             return match, None
-        return match, await self._store.sent(match.delivery, answered_by=self._key(reading.sender))
+        return match, await self._sent(match.delivery, reading)
+
+    async def _sent(self, delivery: DeliveryId, reading: Reading) -> Sent | None:
+        """Return the delivery as it ended: a report may be here before the 250 that it follows was committed."""
+        answered_by = self._key(reading.sender)
+        sent = await self._store.sent(delivery, answered_by=answered_by)
+        for _ in range(_PATIENCE):
+            if sent is None or sent.state is not State.ACTIVE or reading.kind is not Kind.BOUNCE:
+                break
+            await self._clock.sleep(_BREATH_S)
+            sent = await self._store.sent(delivery, answered_by=answered_by)
+        return sent
 
     async def _words(self, reading: Reading, sent: Sent | None) -> str:
         """Return what is new in what a human wrote."""
@@ -230,7 +243,7 @@ class Processor:
             return ""
         original = await self._originals.original(sent.delivery) if sent is not None else None
         said = original.text if original is not None else None
-        return (await self._reader.cut(reading.text, reading.html, said)).words
+        return storable_text((await self._reader.cut(reading.text, reading.html, said)).words)
 
     def _key(self, address: str | None) -> PersonKey | None:
         try:
