@@ -23,6 +23,7 @@ class Rule:
     is_note: bool = False  # tells something and never weighs anything: the settings cannot change that
     is_trust: bool = False  # whoever this is found of does not wait on the greylist
     is_ours: bool = False  # about mail that we sent, or for those who must be reachable, or taken by a server of ours
+    is_proof: bool = False  # only we can have made that possible: what decides by itself does not, the score does
     is_ignorance: bool = False  # something could not be looked up, which might have spoken for the message
 
 
@@ -77,7 +78,7 @@ RULES: tuple[Rule, ...] = (
     _note("list_unusable", "a list answers with errors or fails its test points, and is not asked"),
     _unknown("list_temperror", "a list could not be asked"),
     # --- answers
-    Rule("signed", -6.0, "all its recipients are addresses that we signed", is_trust=True, is_ours=True),
+    Rule("signed", -6.0, "all its recipients are addresses that we signed", is_trust=True, is_ours=True, is_proof=True),
     Rule("answer", -4.0, "it names a Message-ID that only mail of ours has", is_trust=True, is_ours=True),
     Rule("role", 0.0, "all its recipients are postmaster or abuse", is_note=True, is_trust=True, is_ours=True),
     _note("null_sender", "from the null sender, to a mailbox"),

@@ -69,13 +69,13 @@ def verdict(observations: Sequence[Observation], policy: Policy) -> Verdict:
 
 def _decision(findings: Sequence[Finding], total: float, policy: Policy) -> Decision:
     rules = [BY_NAME[one.check] for one in findings if one.check in BY_NAME]
+    is_proven = any(rule.is_proof for rule in rules)
+    decisive = {one.decides for one in findings if one.decides is not None and not is_proven}
     is_certain = not any(rule.is_ignorance for rule in rules)
-    is_refused = any(one.decides is Decision.REJECT for one in findings) or (
-        policy.reject is not None and total >= policy.reject and is_certain
-    )
+    is_refused = Decision.REJECT in decisive or (policy.reject is not None and total >= policy.reject and is_certain)
     if is_refused and not any(rule.is_ours for rule in rules):
         return Decision.REJECT
-    if is_refused or total >= policy.quarantine or any(one.decides is Decision.QUARANTINE for one in findings):
+    if decisive or is_refused or total >= policy.quarantine:
         return Decision.QUARANTINE
     if policy.greylist is not None and total >= policy.greylist and not any(rule.is_trust for rule in rules):
         return Decision.GREYLIST
