@@ -19,6 +19,7 @@ from tierii_mta.correspondence.classify import classify
 from tierii_mta.correspondence.header import Header, first, header_of, moment
 from tierii_mta.correspondence.own_words import OwnWords
 from tierii_mta.correspondence.reading import EnvelopeFacts, Reading, References
+from tierii_mta.mail.message_id import message_ids_in
 from tierii_mta.mail.mime import parse
 from tierii_mta.mail.subject import base_subject
 
@@ -26,7 +27,6 @@ MAX_TEXT = 200_000  # characters of a text that are kept
 _MAX_SUBJECT = 1_000
 _MAX_IDS = 100  # of a field: the newest, which stand last
 _MAX_ADDRESSES = 100
-_MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
 _NAME = re.compile(r'\s*"?([^"<>@]{1,200}?)"?\s*<')
 _RECIPIENTS = ("to", "cc", "delivered-to", "x-original-to", "x-forwarded-to", "envelope-to")
 _PARTICIPANTS = ("from", "reply-to", "to", "cc")
@@ -73,7 +73,7 @@ def _references(header: Header, subject: str) -> References:
 
 
 def _ids(header: Header, name: str) -> tuple[str, ...]:
-    found = (each for value in header.get(name, ()) for each in _MESSAGE_ID.findall(value))
+    found = (each for value in header.get(name, ()) for each in message_ids_in(value))
     return tuple(dict.fromkeys(found))[-_MAX_IDS:]
 
 
