@@ -6,7 +6,7 @@ Owns the order of things, so that nothing is ever half-enqueued:
 2. templates and attachments are gathered (`expansion.expand`) and fixed (`snapshot.make_snapshot`)
 3. a first pass over the audience judges every row, writes the reject file, counts (`audience.Survey`) and puts the
    contacts aside (`spool.Spool`)
-4. each kind of contact is tried (`inquiry.Inquiry`); too many rejects end it here
+4. too many rejects end it here; each kind of contact is tried (`inquiry.Inquiry`), the examiner is asked
 5. the draft is opened, a second pass adds what was put aside (`loading.Loader`), one last commit starts the campaign
 
 A run that is killed in step 5 leaves a draft from which nothing is sent; the same command goes on where it stopped,
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tierii_mta.campaigns.audience import Audience, Contact, Reject, Survey
+from tierii_mta.campaigns.examination import Examiner, Subject
 from tierii_mta.campaigns.expansion import Expansion, expand
 from tierii_mta.campaigns.inquiry import Inquiry
 from tierii_mta.campaigns.loading import Loader
@@ -55,6 +56,7 @@ async def enqueue(
     folder: Path | None = None,
     options: Options | None = None,
     progress: ShowProgress | None = None,
+    examiner: Examiner | None = None,
 ) -> Summary:
     """Check the campaign, then accept its contacts; the order stands in the module. Idempotent.
 
@@ -63,7 +65,7 @@ async def enqueue(
     on the disk, among others; the same call goes on later). `suppression` lets a dry run count the suppressed; a real
     run leaves that to the store. `folder` is where contacts are put aside, some 150 octets each.
     """
-    run = _Run(campaign, store, codec, sender, options or Options(), progress or _show_nothing)
+    run = _Run(campaign, store, codec, sender, options or Options(), progress or _show_nothing, examiner)
     started = clock.monotonic()
     # With a limit, the first of the file are taken first.
     with Spool(folder, by_person=run.options.limit is None, reserve=reserve) as spool:
@@ -71,7 +73,7 @@ async def enqueue(
         summary = prepared.summary
         loader = Loader(campaign.specification, store, clock, summary, limit=run.options.limit, reserve=reserve)
         if run.options.dry_run:
-            await loader.count(spool, suppression=suppression)
+            await loader.count(spool, suppression=suppression, tell=examiner.count if examiner else None)
             summary.elapsed_s = clock.monotonic() - started
             return summary
         if reserve is not None:
@@ -102,6 +104,7 @@ class _Run:
     sender: Sender
     options: Options
     show: ShowProgress
+    examiner: Examiner | None
 
     async def prepare(self, clock: Clock, spool: Spool) -> _Prepared:
         specification = self.campaign.specification
@@ -122,12 +125,25 @@ class _Run:
         await self._check_rejects(survey, record, draft, clock)
         max_bytes = self.sender.max_message_bytes
         inquiry = Inquiry(self.campaign, expansion, draft.snapshot, max_bytes=max_bytes, now=clock.now())
-        if problems := list(inquiry.problems(survey)):
-            raise CampaignInvalid(problems)
+        await self._examine(
+            Subject(
+                campaign=self.campaign,
+                expansion=expansion,
+                snapshot=draft.snapshot,
+                survey=survey,
+                problems=tuple(inquiry.problems(survey)),
+            )
+        )
         summary = Summary(campaign=self.campaign.id, notices=self._notices(audience, survey), rejects_file=rejects_file)
         if only is None:
             summary.rejected, summary.excluded = survey.rejected, survey.excluded
         return _Prepared(draft, survey.rows, summary)
+
+    async def _examine(self, subject: Subject) -> None:
+        if self.examiner is not None:
+            await self.examiner.examine(subject)
+        elif subject.problems:
+            raise CampaignInvalid(subject.problems)
 
     def _check_links(self, expansion: Expansion) -> None:
         texts = expansion.sources.texts.items()
@@ -180,6 +196,8 @@ class _Run:
                 survey.count(verdict)
                 if isinstance(verdict, Contact):
                     address = verdict.address
+                    if self.examiner is not None:
+                        self.examiner.see(verdict)
                     if only is None or address.key == only.key:
                         is_anybody = True
                         spool.put(verdict.person, str(address), address.domain, verdict.fields)

@@ -5,7 +5,7 @@ feeds and runs and in no memory of ours; only a dry run, which writes nothing, k
 80 octets each).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from tierii_mta.campaigns.specification import Specification
@@ -61,22 +61,28 @@ class Loader:
             await self._commit(opened, batch, lifetime)
         self._show(show, total)
 
-    async def count(self, contacts: Iterable[Waiting], *, suppression: SuppressionList | None) -> None:
-        """Do what `load` would do to an empty campaign, without writing."""
+    async def count(
+        self,
+        contacts: Iterable[Waiting],
+        *,
+        suppression: SuppressionList | None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        """Do what `load` would do to an empty campaign, without writing. `tell`: the domain of each who is accepted."""
         seen: set[PersonKey] = set()
-        batch: list[PersonKey] = []
+        batch: list[Waiting] = []
         for contact in contacts:
             if contact.person in seen:
                 self._summary.duplicates += 1
                 continue
             seen.add(contact.person)
-            batch.append(contact.person)
+            batch.append(contact)
             if len(batch) >= self._room():
-                await self._count_batch(batch, suppression)
+                await self._count_batch(batch, suppression, tell)
                 batch = []
                 if self._room() == 0:
                     return
-        await self._count_batch(batch, suppression)
+        await self._count_batch(batch, suppression, tell)
 
     def _room(self) -> int:
         return BATCH if self._limit is None else min(BATCH, self._limit - self._summary.accepted)
@@ -106,7 +112,10 @@ class Loader:
         self._summary.suppressed += added.suppressed
         self._summary.duplicates += added.present + len(batch) - len(rows)
 
-    async def _count_batch(self, keys: list[PersonKey], suppression: SuppressionList | None) -> None:
+    async def _count_batch(
+        self, batch: list[Waiting], suppression: SuppressionList | None, tell: Callable[[str], None] | None
+    ) -> None:
+        keys = [contact.person for contact in batch]
         stopped: set[PersonKey] = set()
         if suppression is not None and keys and self._specification.exclude.suppression:
             now, specification = self._clock.now(), self._specification
@@ -117,6 +126,10 @@ class Loader:
             }
         self._summary.suppressed += len(stopped)
         self._summary.accepted += len(keys) - len(stopped)
+        if tell is not None:
+            for contact in batch:
+                if contact.person not in stopped:
+                    tell(contact.domain)
 
     def _show(self, show: ShowProgress, total: int) -> None:
         summary = self._summary

@@ -1,0 +1,39 @@
+"""The port through which `enqueue` asks whether a campaign may go out.
+
+Owns what is shown to the examiner: every contact as it is judged, then the whole campaign, before anything is accepted.
+`campaigns.preflight` implements it.  Pure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tierii_mta.campaigns.audience import Contact, Survey
+from tierii_mta.campaigns.expansion import Expansion
+from tierii_mta.campaigns.problems import Problem
+from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.campaigns.store import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A campaign whose file, templates and contacts were read."""
+
+    campaign: Campaign
+    expansion: Expansion
+    snapshot: Snapshot
+    survey: Survey
+    problems: Sequence[Problem] = ()  # what keeps kinds of contacts from getting their mail
+
+
+class Examiner(Protocol):
+    """Looks at one campaign, once."""
+
+    def see(self, contact: Contact) -> None:
+        """Take note of a contact that may be written to; called for each, in the order of the feeds."""
+
+    async def examine(self, subject: Subject) -> None:
+        """Judge the campaign; raises `CampaignInvalid` to refuse it. `subject.problems` are the examiner's to raise."""
+
+    def count(self, domain: str) -> None:
+        """Take note of somebody who would be accepted; called in a dry run alone."""
