@@ -12,11 +12,12 @@ from tests.cli.conftest import CommandLine
 from tierii_mta.clock import Instant
 from tierii_mta.daemon.installation import open_installation
 from tierii_mta.daemon.settings import load_settings
+from tierii_mta.events import Event, EventType
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import Purpose
 from tierii_mta.queue.processed import Conclude, Processed, Said
 from tierii_mta.queue.received import InboxEntry, InboxRecipient, InboxState, NewMailboxJob
-from tierii_mta.queue.store import Receive
+from tierii_mta.queue.store import Receive, Record
 
 RAW = b"Return-Path: <>\r\nSubject: hello \x1b[31m\xff\r\n\r\nbody \x1b[2J\x00\r\n"
 
@@ -170,6 +171,22 @@ def test_a_processed_message_is_shown_with_evidence_match_mailboxes_and_thread(p
     assert shown["conversation"]["messages"][0]["words"].startswith("Yes, please.")
     assert [job["state"] for job in shown["mailboxes"]] == ["waiting"]
     assert shown["effects"] == {"route": "subject", "notes": ["reply, by a guess"]}
+
+
+def test_the_log_of_events_shows_words_of_strangers_on_one_line_and_as_no_orders(
+    processed: CommandLine, settings_file: Path
+) -> None:
+    data = {"from": "ada@elsewhere.example", "words": "Yes,\nplease \x1b[2J" + "x" * 500}
+    event = Event(id="evt_x", type=EventType.REPLIED, at=Instant(1_790_000_002_000), data=data)
+
+    async def record() -> None:
+        async with open_installation(load_settings(settings_file), role="daemon") as installation:
+            await installation.queue.apply([Record(events=[event])])
+
+    asyncio.run(record())
+    (line,) = processed("events", "--type", "email.replied").out.splitlines()
+    assert "words=Yes, please \N{REPLACEMENT CHARACTER}[2Jxxx" in line
+    assert len(line) < 300
 
 
 def test_a_message_is_released_from_quarantine_once(received: CommandLine) -> None:

@@ -7,6 +7,7 @@ import click
 
 from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
+from tierii_mta.cli.output import one_line
 from tierii_mta.cli.persons import parse_age
 from tierii_mta.clock import Instant, rfc3339
 from tierii_mta.daemon.installation import Installation
@@ -66,7 +67,7 @@ class _Log:
 
 def _line(event: Event) -> str:
     about = [event.campaign_id, event.recipient]
-    data = [f"{name}={value}" for name, value in event.data.items() if value not in (None, "")]
+    data = [f"{name}={one_line(str(value))}" for name, value in event.data.items() if value not in (None, "")]
     return "  ".join([rfc3339(event.at), f"{event.type:<20}", *(word for word in about if word), *data])
 
 

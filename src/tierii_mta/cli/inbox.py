@@ -6,7 +6,8 @@ import click
 
 from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Group, Invocation, async_body
-from tierii_mta.cli.received import Told, message_json, printable, told_json, told_lines
+from tierii_mta.cli.output import one_line, printable
+from tierii_mta.cli.received import Told, message_json, told_json, told_lines
 from tierii_mta.clock import rfc3339
 from tierii_mta.correspondence.reading import Kind
 from tierii_mta.daemon.installation import Installation
@@ -90,14 +91,10 @@ def _row(message: InboxMessage) -> tuple[object, ...]:
     first, *others = [one.address for one in entry.recipients]
     to = printable(first) + (f" and {len(others)} more" if others else "")
     author = done.sender if done is not None and done.sender is not None else entry.reverse_path
-    subject = _shortened(printable(done.subject)) if done is not None else ""
+    subject = one_line(done.subject, _MOST_SUBJECT) if done is not None else ""
     kind = done.kind if done is not None else "-"
     received = rfc3339(entry.received_at)
     return message.id, received, entry.state, kind, entry.size_bytes, printable(author) or "<>", to, subject
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MOST_SUBJECT else text[: _MOST_SUBJECT - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 async def _told(installation: Installation, message: InboxMessage) -> Told:

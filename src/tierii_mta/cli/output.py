@@ -1,10 +1,11 @@
 """What a command says: data on stdout, progress and problems on stderr.
 
-Owns the two shapes of data (lines for people, NDJSON with one summary object at the end) and when colour is used;
-not what is said.  Touches: stdout and stderr.
+Owns the two shapes of data (lines for people, NDJSON with one summary object at the end), when colour is used, and that
+words of strangers give a terminal no orders; not what is said.  Touches: stdout and stderr.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,19 @@ _COLOURS = {
     "completed": "green", "running": "green", "ok": "green", "failed": "red", "error": "red", "cancelled": "yellow",
     "paused": "yellow", "retry": "yellow", "held": "yellow", "suppressed": "yellow", "warning": "yellow",
 }  # fmt: skip
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # tab and line feed stay
+_MOST_OF_A_LINE = 120
+
+
+def printable(text: str) -> str:
+    """Return a text of a stranger's that no terminal takes for orders."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def one_line(text: str, most: int = _MOST_OF_A_LINE) -> str:
+    """Return the beginning of such a text, on one line."""
+    line = printable(" ".join(text[: 4 * most].split()))
+    return line if len(line) <= most else line[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 class Output:

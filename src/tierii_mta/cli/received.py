@@ -3,19 +3,17 @@
 Owns the words and the JSON; nothing of what strangers wrote reaches a terminal as orders.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tierii_mta.cli.output import printable
 from tierii_mta.clock import rfc3339
 from tierii_mta.correspondence.mailboxes.jobs import JobState, JobView
 from tierii_mta.correspondence.sent import Conversation, Sent, Utterance
 from tierii_mta.inbound.inbox import InboxMessage
 from tierii_mta.queue.processed import Processed
 from tierii_mta.queue.received import InboxRecipient
-
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # tab and line feed stay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +25,6 @@ class Told:
     conversation: Conversation | None = None
     jobs: Sequence[JobView] = ()
     header: str = ""
-
-
-def printable(text: str) -> str:
-    """Return a text that no terminal takes for orders."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 # -- as JSON

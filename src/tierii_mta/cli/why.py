@@ -7,6 +7,7 @@ import click
 
 from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
+from tierii_mta.cli.output import one_line, printable
 from tierii_mta.clock import Instant, rfc3339
 from tierii_mta.consent.suppression import Suppression
 from tierii_mta.daemon.installation import Installation
@@ -107,6 +108,7 @@ def _event_line(event: Event) -> str:
     subject, _, name = str(event.type).partition(".")
     name = name if subject == "email" else "suppressed" if event.type is EventType.SUPPRESSION_CREATED else event.type
     data = event.data
+    name = "late bounce" if data.get("is_late") else name
     attempt = f"attempt {data['attempt']}  " if "attempt" in data else ""
     facts = _smtp_facts(data) if "reply" in data or "code" in data else _other_facts(data)
     return f"{name:<10} {rfc3339(event.at)}  {attempt}{facts}".rstrip()
@@ -116,14 +118,14 @@ def _smtp_facts(data: Mapping[str, Any]) -> str:
     where = str(data.get("mx") or "no host")
     if data.get("address"):
         where += f" [{data['address']}]"
-    reply = " ".join(str(data[name]) for name in ("code", "enhanced", "reply") if data.get(name))
+    reply = printable(" ".join(str(data[name]) for name in ("code", "enhanced", "reply") if data.get(name)))
     stage = f" at {data['stage']}" if data.get("stage") else ""
     extras = [str(data[name]) for name in ("class", "tls", "source") if data.get(name)]
     return f"{where}{stage}: {reply}" + (f"  ({', '.join(extras)})" if extras else "")
 
 
 def _other_facts(data: Mapping[str, Any]) -> str:
-    return "  ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))
+    return "  ".join(f"{name}={one_line(str(value))}" for name, value in data.items() if value not in (None, ""))
 
 
 def _suppression_line(entry: Suppression) -> str:
