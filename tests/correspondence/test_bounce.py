@@ -124,6 +124,12 @@ def test_a_report_that_names_nobody_is_about_the_one_its_message_was_for() -> No
     assert (ann.recipient, ann.is_hard) == ("ann@example.com", False)
 
 
+def test_a_report_that_was_cut_short_is_one_all_the_same() -> None:
+    head = "From: MAILER-DAEMON@example.net\nSubject: Returned mail\nContent-Type: multipart/report; boundary=X;\n"
+    (nobody,) = read(f"{head} report-type=delivery-status\n\n<<< No Message Collected >>>\n".encode()).recipients
+    assert (nobody.recipient, nobody.is_hard, nobody.reply_class) == (None, False, ReplyClass.UNCATEGORIZED)
+
+
 def test_a_notification_inside_a_message_of_a_gateway_is_found() -> None:
     head = b"From: MAILER-DAEMON@example.net (Mail Delivery System)\nSubject: Undelivered\n"
     parts = (

@@ -111,13 +111,11 @@ def _of_the_original(notice: Notice, original: Original | None) -> Claim:
 
 def _is_certain(notice: Notice, original: Original | None) -> bool:
     """Whether a message is a report although it names nobody."""
-    marks = notice.marks
-    return (
-        "From" in marks
-        and "Subject" in marks
-        and (original is not None or "Return-Path" in marks)
-        and tells_failure(notice)
-    )
+    marks = set(notice.marks)
+    if not {"From", "Subject"} <= marks:
+        return False
+    is_backed = original is not None or "Return-Path" in marks
+    return "Content-Type" in marks or (is_backed and tells_failure(notice))
 
 
 def _dated(claim: Claim, notice: Notice) -> Claim:

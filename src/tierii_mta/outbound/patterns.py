@@ -213,7 +213,8 @@ TEXTS: tuple[TextPattern, ...] = (
         PERSON THEN (?:disabled|inactive|deactivated|suspended|expired|closed)
         PERSON THEN (?:locked|terminated|discontinued|not active)
         PERSON THEN no longer (?:active|available|in use|valid|accept|with us)
-        \(554\.30\)|(?:disabled|inactive|archived|suspended) (?:account|mail ?box|recipient|user)|recipient suspend
+        \(554\.30\)|(?:disabled|deactivated|inactive|archived|suspended) (?:account|mail ?box|recipient|user)
+        recipient suspend
         """,
     ),
     # before "no such user", which a missing domain resembles
