@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.corpus.mime import ours, wrong
 from tests.support.corpora import messages
 from tierii_mta.mail.mime import Bounds, Mail, Part, parse, parse_fields
 
@@ -281,6 +282,11 @@ def test_subjects_and_texts_of_real_clients_are_as_their_users_saw_them() -> Non
         german += "Hasen" in shown and "Frösche" in shown
         english += "The Hare and the Tortoise" in shown or "est message" in shown
     assert german + english >= 50
+
+
+@pytest.mark.corpus
+def test_the_public_messages_hold_what_was_noted_of_them() -> None:
+    assert wrong(ours) == ["legacy/026.eml"]  # its attachment is uuencoded, which nobody sends any more
 
 
 @pytest.mark.corpus
