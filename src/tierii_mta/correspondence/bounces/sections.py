@@ -52,7 +52,7 @@ class Section:
 
     name: str
     opening: str  # a space stands for any white space
-    voice: Voice = Voice.SERVER
+    voice: Voice = Voice.SERVER  # of what it says without a reply's code
     names: bool = False  # the opening is followed by a recipient; it may come again for the next
     is_shared: bool = False  # the reason may stand anywhere in the notice, before the recipients too
     is_local: bool = False  # recipients stand without a domain
@@ -67,46 +67,38 @@ class Section:
 
 
 SECTIONS: tuple[Section, ...] = (
-    Section("postfix", voice=Voice.KEEPER, opening=r"this is the .{0,60}(?:mail system|program|gateway) at host"),
+    Section("postfix", r"this is the .{0,60}(?:mail system|program|gateway) at host", voice=Voice.KEEPER),
     Section(
         "qmail",
+        r"this is the (?:qmail-send|deliver|mail delivery agent|machine generated)|the mta program at",
         voice=Voice.KEEPER,
-        opening=r"this is the (?:qmail-send|deliver|mail delivery agent|machine generated)|the mta program at",
     ),
     Section(
         "qmail",
+        r"able to deliver (?:(?:your|the following) )?message to (?:the )?following address(?:es|\(es\))?",
         voice=Voice.KEEPER,
-        opening=r"able to deliver (?:(?:your|the following) )?message to (?:the )?following address(?:es|\(es\))?",
     ),
     Section(
         "exim",
+        r"following address(?:es|\(es\))? failed|the message has not yet been delivered (?:is|are):",
         voice=Voice.KEEPER,
-        opening=r"following address(?:es|\(es\))? failed|the message has not yet been delivered (?:is|are):",
     ),
-    Section("1und1", voice=Voice.KEEPER, opening=r"not yet been delivered to the following address(?:es|\(es\))?:"),
+    Section("1und1", r"not yet been delivered to the following address(?:es|\(es\))?:", voice=Voice.KEEPER),
     Section(
         "sendmail",
-        voice=Voice.KEEPER,
-        opening=r"following address(?:es)? (?:had|have) (?:permanent|transient)(?: non-fatal| fatal)? \w{5,6}s?"
+        r"following address(?:es)? (?:had|have) (?:permanent|transient)(?: non-fatal| fatal)? \w{5,6}s?"
         r"|following address(?:es)? have delivery notifications",
+        voice=Voice.KEEPER,
     ),
     Section(
-        "gmail",
-        voice=Voice.KEEPER,
-        opening=r"del[ei]very to the following recipients? (?:failed|has been delayed|was aborted)",
+        "gmail", r"del[ei]very to the following recipients? (?:failed|has been delayed|was aborted)", voice=Voice.KEEPER
     ),
-    Section("gmail", voice=Voice.KEEPER, opening=r"problem delivering your message to", names=True),
-    Section(
-        "gmail",
-        voice=Voice.KEEPER,
-        opening=r"your message (?:wasn't|couldn't be|has not been) delivered to",
-        names=True,
-    ),
+    Section("gmail", r"problem delivering your message to", names=True, voice=Voice.KEEPER),
+    Section("gmail", r"your message (?:wasn't|couldn't be|has not been) delivered to", names=True, voice=Voice.KEEPER),
     Section("exchange-2003", r"did not reach the (?:following|intended) recipients?(?:\(s\))?", voice=Voice.KEEPER),
     Section(
         "exchange",
-        voice=Voice.KEEPER,
-        opening=r"delivery has failed to these recipients(?: or (?:groups|distribution lists))?"
+        r"delivery has failed to these recipients(?: or (?:groups|distribution lists))?"
         r"|hasn't been delivered to these recipients|rejected your message to the following e-?mail address(?:es)?"
         r"|fehler bei der nachrichtenzustellung an folgende empfänger|échec de la remise [aà] ces destinataires"
         r"|error (?:al entregar|de entrega) (?:el mensaje )?a(?: los siguientes| estos) destinatarios"
@@ -114,29 +106,25 @@ SECTIONS: tuple[Section, ...] = (
         r"|fout bij bezorging van bericht aan deze geadresseerden"
         r"|次の受信者またはグループへの(?:メッセージの)?配信に失敗しました",
         is_shared=True,
+        voice=Voice.KEEPER,
     ),
     Section(
-        "exchange",
-        voice=Voice.KEEPER,
-        opening=r"your message to",
-        names=True,
-        is_shared=True,
-        closing=" couldn't be delivered",
+        "exchange", r"your message to", names=True, is_shared=True, closing=" couldn't be delivered", voice=Voice.KEEPER
     ),
     Section("domino", r"was not delivered to:", voice=Voice.KEEPER),
     Section("notes", r"-{3,10} failure reasons -{3,10}", voice=Voice.KEEPER, is_shared=True),
-    Section("opensmtpd", voice=Voice.KEEPER, opening=r"for the following list of recipients"),
-    Section("dragonfly", voice=Voice.KEEPER, opening=r"there was an error delivering your mail to", names=True),
+    Section("opensmtpd", r"for the following list of recipients", voice=Voice.KEEPER),
+    Section("dragonfly", r"there was an error delivering your mail to", names=True, voice=Voice.KEEPER),
     Section("mailenable", r"the following recipients?(?:\(s\))? (?:could|can)not be reached|could not be reached:"),
     Section("mdaemon", r"the following addresses did not receive a copy of your message:"),
     Section("mcafee", r"-{3} the following addresses had delivery (?:problems|errors)|-{3}the following addresses had"),
-    Section("courier", voice=Voice.KEEPER, opening=r"your message to the following recipients? cannot be delivered:"),
-    Section("imail", voice=Voice.KEEPER, opening=r"delivery failed \d{1,4} attempts:|undeliverable to", names=True),
+    Section("courier", r"your message to the following recipients? cannot be delivered:", voice=Voice.KEEPER),
+    Section("imail", r"delivery failed \d{1,4} attempts:|undeliverable to", names=True, voice=Voice.KEEPER),
     Section(
         "imail",
-        voice=Voice.KEEPER,
-        opening=r"(?:unknown user|invalid final delivery userid|unknown host|user mailbox exceeds allowed size):",
+        r"(?:unknown user|invalid final delivery userid|unknown host|user mailbox exceeds allowed size):",
         names=True,
+        voice=Voice.KEEPER,
     ),
     Section("kddi", r"could not be delivered to:", names=True),
     Section("ezweb", r"following recipients? (?:was|were) rejected by a remote mail server"),
@@ -157,7 +145,7 @@ SECTIONS: tuple[Section, ...] = (
         is_shared=True,
         closing=" (?:was (?:automatically )?rejected|has reached our local|cannot be delivered|has not yet been)",
     ),
-    Section("qmail", voice=Voice.KEEPER, opening=r"^(?=<[^\s<>]{1,64}@[^\s<>]{1,255}>:[ \t]{0,4}$)"),
+    Section("qmail", r"^(?=<[^\s<>]{1,64}@[^\s<>]{1,255}>:[ \t]{0,4}$)", voice=Voice.KEEPER),
     Section("zoho", r"status: error, address:", names=True),
     Section("gateway", r"following recipients? returned (?:permanent|temporary|transient) errors?:", names=True),
     Section("gateway", r"smtp server <?\S{1,255} rejected recipient", names=True, is_shared=True),
