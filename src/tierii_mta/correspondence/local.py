@@ -21,7 +21,7 @@ from tierii_mta.mail.address import Address
 from tierii_mta.mail.header import date_field
 from tierii_mta.mail.reply import Reply
 from tierii_mta.outbound.content import ContentSource, Prepared, RenderFailed
-from tierii_mta.outbound.interpret import decide
+from tierii_mta.outbound.interpret import ACCEPTED, decide
 from tierii_mta.outbound.reply_class import ReplyClass
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import (
@@ -123,9 +123,7 @@ class LocalDelivery:
         )
         return Receive(entry=entry, parts=Spooled(read=lambda: (top, prepared.data), size_bytes=entry.size_bytes))
 
-    def _attempt(
-        self, prepared: Prepared, reply: Reply, started: float, *, reply_class: ReplyClass = ReplyClass.UNCATEGORIZED
-    ) -> Attempt:
+    def _attempt(self, prepared: Prepared, reply: Reply, started: float, *, reply_class: str = ACCEPTED) -> Attempt:
         asked = prepared.request.notify if prepared.request is not None else frozenset()
         return Attempt(
             stage=Stage.DOT if reply.is_positive else Stage.ROUTE,
