@@ -24,6 +24,7 @@ def test_what_was_encoded_comes_back(octets: bytes) -> None:
         (b"aGVsbG8= and more", b"hello"),
         (b"aGVsbG8g!d29ybGQ=", b"hello world"),
         (b"aGVsbG8=\n____\nThe list of friends\n", b"hello"),
+        (b"aGVsbG8g\nd29ybGQh\n____\nThis list is\nrun by friends\n", b"hello world!"),
         (b"aGVsbG8hA", b"hello!"),  # six bits too many
         (b"", b""),
     ],

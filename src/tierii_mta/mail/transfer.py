@@ -12,6 +12,7 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _FOREIGN = bytes(sorted(set(range(256)) - set(_ALPHABET)))
 _WHITE = b" \t\r\n\v\f\0"
 _SOFT_BREAK = re.compile(rb"=[ \t]+\r?\n")
+_WORDS = re.compile(rb"\S[ \t]+\S")
 _MAX_BLOCKS = 1_000
 _MAX_PEEK = 1_000
 _MAX_FOREIGN = 0.1
@@ -25,6 +26,8 @@ def undo(octets: bytes, encoding: str) -> tuple[bytes, str | None]:
         case "base64":
             if not _looks_like_base64(octets):
                 return octets, "a part claims to be base64 and is not"
+            if words := _WORDS.search(octets):  # lists and scanners add a footer without looking at the encoding
+                octets = octets[: octets.rfind(b"\n", 0, words.start()) + 1] or octets
             is_sound = not octets.translate(None, _ALPHABET + b"=" + _WHITE)
             return from_base64(octets), None if is_sound else "a part has broken base64"
         case "quoted-printable":
