@@ -64,9 +64,13 @@ class LocalDelivery:
         self._elsewhere, self._mailboxes, self._content = elsewhere, mailboxes, content
         self._committer, self._clock, self._hostname = committer, clock, hostname
 
+    def receives(self, domain: str) -> bool:
+        """Whether mail to a domain may turn back here."""
+        return self._mailboxes.receives(domain)
+
     def room(self, lane: Lane, priority: Priority, most: int) -> int:
         """See the port."""
-        if self._mailboxes.receives(lane.domain):
+        if self.receives(lane.domain):
             return min(most, _AT_ONCE)
         return self._elsewhere.room(lane, priority, most)
 

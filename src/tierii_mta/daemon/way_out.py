@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from tierii_mta import shipped, yaml12
+from tierii_mta.correspondence.local import LocalDelivery
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.daemon.mailboxes import local_delivery
 from tierii_mta.daemon.settings import Settings
@@ -25,7 +26,6 @@ from tierii_mta.outbound.sources import Source
 from tierii_mta.outbound.transports.direct_mx import DirectMx, DirectMxSettings
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Delivery
-from tierii_mta.queue.hand import Deliver
 from tierii_mta.resolver.stub import StubResolver
 
 _DEFAULT_SOURCE = "default"
@@ -48,7 +48,7 @@ class Contents:
 class WayOut:
     """The transport in use, and what operators ask of it."""
 
-    def __init__(self, deliver: Deliver, direct: DirectMx, resolver: StubResolver) -> None:
+    def __init__(self, deliver: LocalDelivery, direct: DirectMx, resolver: StubResolver) -> None:
         self.deliver = deliver
         self._direct, self._resolver = direct, resolver
 
@@ -59,7 +59,11 @@ class WayOut:
 
     async def explain(self, domain: str) -> list[dict[str, Any]]:
         """Return the lines of `queue explain`."""
-        return await self._direct.explain(domain)
+        lines = await self._direct.explain(domain)
+        if not self.deliver.receives(domain):
+            return lines
+        text = f"{domain} is ours: mail to whom port 25 knows goes into the inbox, all other mail as follows"
+        return [{"kind": "local", "text": text}, *lines]
 
     async def tend(self) -> None:
         """Close idle sessions in time, until cancelled."""
