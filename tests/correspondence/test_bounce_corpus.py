@@ -26,3 +26,8 @@ def test_what_the_set_calls_no_report_is_none() -> None:
 @pytest.mark.parametrize("name", ["mime", "replies", "arc"])
 def test_other_mail_is_no_report(name: str) -> None:
     assert [path for path, octets in messages(name, "*.*") if bounce_of(parse(octets))] == []
+
+
+def test_every_status_report_is_a_bounce_and_no_complaint_is() -> None:
+    assert all(bounce_of(parse(octets)) for _, octets in messages("reports/rfc3464"))
+    assert not any(bounce_of(parse(octets)) for _, octets in messages("reports/rfc5965"))

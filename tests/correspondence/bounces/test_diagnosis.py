@@ -47,6 +47,8 @@ def test_the_real_code_is_found(text: str, status: str, reply: str) -> None:
         ("", "5.1.10", ReplyClass.BAD_DOMAIN),
         ("550 5.1.6 recipient no longer on server", "5.1.6", ReplyClass.INVALID_RECIPIENT),
         ("Host not found", "5.4.4", ReplyClass.BAD_DOMAIN),
+        ("550 5.4.1 Recipient address rejected: Access denied.", "5.4.1", ReplyClass.INVALID_RECIPIENT),
+        ("554 delivery error: dd This user doesn't have a x.com account", "5.0.0", ReplyClass.INVALID_RECIPIENT),
         ("550 5.2.1 The email account that you tried to reach is disabled", "5.2.1", ReplyClass.INACTIVE_MAILBOX),
     ],
 )

@@ -43,9 +43,10 @@ _NOT_THE_ADDRESS = frozenset(
     }
 )
 _BEFORE_RCPT = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.STARTTLS, Stage.MAIL})
-_NO_ACCOUNT = re.compile(
-    r"(?:doesn't|does not) have an? \S{1,80} account"
-)  # what Yahoo says behind DATA; no filter does
+_CERTAIN = re.compile(
+    r"(?:doesn't|does not) have an? \S{1,80} account"  # Yahoo, behind DATA; no filter says so
+    r"|recipient address rejected: access denied"  # Microsoft, under 5.4.1: it knows all recipients of the domain
+)
 _GONE = re.compile(
     r"\bno longer\b|moved|closed|terminated|deactivated|discontinued|does not exist|doesn't exist|not exist"
 )
@@ -169,7 +170,7 @@ def _is_believed(claim: Claim, told: _Told, reply_class: ReplyClass) -> bool:
         return False
     if claim.stage in _BEFORE_RCPT:
         return False
-    if _NO_ACCOUNT.search(claim.text.lower()):
+    if _CERTAIN.search(claim.text.lower()):
         return True
     places = {(code.subject, code.detail) for code in codes}
     is_of_address = bool(places & _OF_THE_ADDRESS)
