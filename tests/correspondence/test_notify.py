@@ -204,6 +204,20 @@ async def test_a_webhook_is_told_with_the_events(house: Installation) -> None:
     assert data["news"][0]["event"]["type"] == "email.replied"
 
 
+def test_a_reply_and_a_quarantine_say_what_it_is_about() -> None:
+    house = Installation("sqlite", Path(), ManualClock())
+    reply = house.event(EventType.REPLIED, campaign_id="spring", data={"from": "a@b.example", "words": "Yes,\nplease"})
+    apart = house.event(
+        EventType.INBOUND_QUARANTINED,
+        recipient="sales@example.com",
+        data={"inbox": "7", "reverse_path": "x@y.example", "reasons": ["spf_fail", "listed"]},
+    )
+    assert [news.sentence for one in (reply, apart) if (news := news_of(one)) is not None] == [
+        "a@b.example replied (campaign spring): Yes, please",
+        "mail to sales@example.com from <x@y.example> is in quarantine as inbox 7: spf_fail, listed",
+    ]
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_every_kind_of_news_is_a_sentence(kind: str) -> None:
     event = Installation("sqlite", Path(), ManualClock()).event(EventType(kind), recipient="ada@elsewhere.example")

@@ -59,11 +59,13 @@ class HookCaller:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+        self._client: httpx.AsyncClient | None = None  # made for the first post: it reads the system's trust store
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
 
     async def post(self, hook: Hook, *, id: str, kind: str, at: Instant, data: Mapping[str, Json]) -> Posted:
         """Post a document of type `kind`; the same `id` says that it is the same one, tried again."""
@@ -77,10 +79,11 @@ class HookCaller:
             "webhook-signature": signature(hook.secret, id, sent_at, body),
         }
         seconds = hook.timeout.total_seconds()
+        client = self._client = self._client or httpx.AsyncClient(follow_redirects=False, trust_env=False)
         try:
             async with (
                 asyncio.timeout(seconds),  # httpx bounds each step, a trickle has many
-                self._client.stream("POST", hook.url, content=body, headers=headers, timeout=seconds) as answer,
+                client.stream("POST", hook.url, content=body, headers=headers, timeout=seconds) as answer,
             ):
                 return Posted(
                     status=answer.status_code,

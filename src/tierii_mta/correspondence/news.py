@@ -63,12 +63,19 @@ class _Rule:
 
 def _fact(event: Event, name: str) -> str:
     """Return a fact of an event as it may stand in a line: what others wrote cannot begin a line of its own."""
-    text = str(event.data.get(name) or "unknown")
+    value = event.data.get(name) or "unknown"
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return "".join(one if one.isprintable() else " " for one in text[:_MAX_FACT])
 
 
+def _reply(event: Event) -> str:
+    who = _fact(event, "from") if event.data.get("from") else event.recipient
+    words = f": {_fact(event, 'words')}" if event.data.get("words") else ""
+    return f"{who} replied{_about(event)}{words}"
+
+
 _RULES: Mapping[EventType, _Rule] = {
-    EventType.REPLIED: _Rule(Topic.REPLY, Severity.NORMAL, lambda e: f"{e.recipient} replied{_about(e)}"),
+    EventType.REPLIED: _Rule(Topic.REPLY, Severity.NORMAL, _reply),
     EventType.COMPLAINED: _Rule(
         Topic.COMPLAINT, Severity.NORMAL, lambda e: f"{e.recipient} reported a mail as spam{_about(e)}"
     ),
@@ -77,7 +84,8 @@ _RULES: Mapping[EventType, _Rule] = {
         Topic.QUARANTINE,
         Severity.LOW,
         lambda e: (
-            f"mail to {e.recipient} from <{_fact(e, 'reverse_path')}> is in quarantine: inbox {_fact(e, 'inbox')}"
+            f"mail to {e.recipient} from <{_fact(e, 'reverse_path')}> is in quarantine as inbox "
+            f"{_fact(e, 'inbox')}: {_fact(e, 'reasons')}"
         ),
     ),
     EventType.CAMPAIGN_COMPLETED: _Rule(
