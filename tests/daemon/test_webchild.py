@@ -55,7 +55,7 @@ async def test_a_click_in_the_web_process_is_kept_in_the_daemons_store(tmp_path:
             (entry,) = await installation.suppression.find([ANN])
             assert (entry.scope, entry.evidence) == ("list:news.example.com", "one-click")
         types = [event.type async for event in installation.queue.events()]
-        assert types == [EventType.SUPPRESSION_CREATED, EventType.UNSUBSCRIBED]
+        assert types == [EventType.UNSUBSCRIBED, EventType.SUPPRESSION_CREATED], "in one commit"
 
 
 async def test_readiness_and_metrics_come_from_the_daemon_over_its_control_socket(tmp_path: Path) -> None:
