@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.corpus.replies.answers import Answer, real_answers
 from tests.corpus.replies.clients import ATTRIBUTIONS, BLOCKS, PHONES
 from tests.corpus.replies.pages import NEW as PAGE_NEW
 from tests.corpus.replies.pages import PAGES
@@ -43,6 +44,7 @@ def main() -> None:
     """Print a line for each suite and parser."""
     parser = argparse.ArgumentParser(prog="python -m tests.corpus.replies", description=__doc__)
     parser.add_argument("--show", action="store_true", help="print what we cut otherwise than expected")
+    parser.add_argument("--ham", type=Path, help="the archive of the SpamAssassin corpus: answers of real people")
     chosen = parser.parse_args()
     parsers: dict[str, Parser] = {"ours": lambda text, html: cut(text, html).text, **dict(_peers())}
     for suite, cases in _suites().items():
@@ -51,6 +53,10 @@ def main() -> None:
         for case in cases if chosen.show else ():
             if (left := cut(case.text, case.html).text).split() != case.expected.split():
                 print(f"    {left!r}\n    expected {case.expected!r}")
+    if chosen.ham:
+        answers = list(real_answers(chosen.ham))
+        for name, parse in parsers.items():
+            print(f"{'answers of real people':<34}{name:<28}{_whole(parse, answers)}")
 
 
 def _suites() -> Mapping[str, Sequence[Case]]:
@@ -93,6 +99,18 @@ def _judged(parse: Parser, cases: Sequence[Case]) -> str:
         f"exact {exact}/{len(cases)}  F1 {score / len(cases):.3f}  more than half lost {lost}  raised {raised}  "
         f"{spent * 1000:.2f} ms"
     )
+
+
+def _whole(parse: Parser, answers: Sequence[Answer]) -> str:
+    """Return in how many answers each sentence that is new beyond doubt was left."""
+    whole = lines = kept = 0
+    for answer in answers:
+        left = " ".join(parse(answer.text, "").split())
+        found = [" ".join(line.split()) in left for line in answer.new_lines]
+        whole += all(found)
+        lines += len(found)
+        kept += sum(found)
+    return f"whole {whole}/{len(answers)} ({whole / len(answers):.1%})  lines {kept}/{lines} ({kept / lines:.1%})"
 
 
 def _peers() -> Iterator[tuple[str, Parser]]:

@@ -89,6 +89,11 @@ def test_what_is_not_said_anew_goes(text: str, left: str) -> None:
     assert cut(text).text == left
 
 
+def test_an_announced_quote_in_one_piece_goes_from_between_the_words_too() -> None:
+    body = "Thanks!\n\nOn 1/1/25 12:00 PM, Ann Bell wrote:\n> a quote\n> of two lines\n\nSee you,\nBob"
+    assert cut(body).text.split() == ["Thanks!", "See", "you,", "Bob"]
+
+
 def test_the_last_words_of_a_wrapped_quote_belong_to_it() -> None:
     body = (
         "Thanks!\n\n> Lorem ipsum dolor sit amet, consectetur adipiscing elit and some more\nwords\n> and more\n"

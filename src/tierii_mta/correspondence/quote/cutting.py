@@ -8,7 +8,7 @@ the source without gaps, and where the rules would leave nothing, all is kept.  
     3. `overlap`               what stood in the message we sent, however it was wrapped or quoted
     4. `attribution`           where an unmarked quote begins
     5. `signature`             what was added below the words
-    6. `_lay_out`              quotes that end the message go, those that are answered in between stay
+    6. `_lay_out`              a quote in one piece goes, and what ends the message; those answered in between stay
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +19,8 @@ from tierii_mta.correspondence.quote.lines import Line, Role, mark, mark_own_pre
 from tierii_mta.correspondence.quote.overlap import mark_original
 from tierii_mta.correspondence.quote.page import read_page
 from tierii_mta.correspondence.quote.signature import mark_signatures
+
+_NEAR = 3  # lines below an announcement, in which a mark tells where its quote is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,21 +136,20 @@ def _lay_out(lines: Sequence[Line]) -> Sequence[bool]:
     words = [index for index, line in enumerate(lines) if line.role is Role.WORDS and not is_ruler(line.text)]
     if not words:
         return [True] * len(lines)
-    first, last = words[0], words[-1]
-    is_answered_below = _is_answered_below(lines, first, last)
-    begin = first if is_answered_below else next(at for at, line in enumerate(lines) if line.role in _SHOWN)
-    return [begin <= at <= last and line.role in {*_SHOWN, Role.BLANK} for at, line in enumerate(lines)]
+    shown = {Role.WORDS} if _is_quoted_whole(lines) else {Role.WORDS, Role.QUOTE}
+    first, last = next(at for at, line in enumerate(lines) if line.role in shown), words[-1]
+    return [first <= at <= last and line.role in {*shown, Role.BLANK} for at, line in enumerate(lines)]
 
 
-_NEAR = 3  # lines
-_SHOWN = frozenset({Role.WORDS, Role.QUOTE})
-
-
-def _is_answered_below(lines: Sequence[Line], first: int, last: int) -> bool:
-    """Whether one quote, announced or known to be ours, comes first, and all words after it."""
-    above = [line for line in lines[:first] if line.role is not Role.BLANK]
-    is_announced = any(line.role is Role.HEADER or line.rule.startswith(("original", "html")) for line in above)
-    return is_announced and not any(line.role is Role.QUOTE for line in lines[first:last])
+def _is_quoted_whole(lines: Sequence[Line]) -> bool:
+    """Whether there is one quote, in one piece, announced or known to be ours: it was not answered line by line."""
+    seen = [line for line in lines if line.role in {Role.WORDS, Role.QUOTE}]
+    begins = sum(
+        line.role is Role.QUOTE and (before is None or before.role is not Role.QUOTE)
+        for before, line in zip([None, *seen], seen, strict=False)
+    )
+    is_announced = any(line.role is Role.HEADER or line.rule.startswith(("original", "html")) for line in lines)
+    return is_announced and begins == 1
 
 
 def _pieces(source: str, lines: Sequence[Line], kept: Sequence[bool]) -> Iterator[Piece]:
