@@ -36,6 +36,7 @@ def test_answers_between_and_below_quotes_stay(form: Form) -> None:
     body = f"{form.lines}\n\n> Will you come?\n\nYes.\n\n> When?\n\nAt noon.\n\n> Ann\n"
     found = cut(body)
     assert found.words.split() == ["Yes.", "At", "noon."]
+    assert cut(found.text).text == found.text
     assert found.text == "> Will you come?\n\nYes.\n\n> When?\n\nAt noon." if form in ATTRIBUTIONS else found.text
 
 
