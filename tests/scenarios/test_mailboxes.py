@@ -10,7 +10,6 @@ import smtplib
 from collections.abc import Callable
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,14 +36,9 @@ async def _until(is_so: Callable[[], bool], stage: Stage) -> None:
     raise AssertionError(f"it never came to that\n{stage.daemon_log()}")
 
 
-async def _happened(stage: Stage, kind: str, count: int = 1) -> list[dict[str, Any]]:
-    for _ in range(150):
-        done = await stage.run("events", "--type", kind, "--json")
-        found = [json.loads(line) for line in done.out.splitlines() if f'"{kind}"' in line]
-        if len(found) >= count:
-            return found
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"no {count} of {kind}\n{stage.daemon_log()}")
+async def _logged(stage: Stage, event: str, count: int) -> None:
+    """Wait until the daemon's log tells of something so often."""
+    await _until(lambda: stage.daemon_log().count(f'"event": "{event}"') >= count, stage)
 
 
 def _files(stage: Stage, mailbox: str) -> list[Path]:
@@ -101,7 +95,10 @@ async def test_mail_reaches_its_mailboxes_and_one_that_was_down_is_told_of(tmp_p
         await asyncio.to_thread(_send, port, forwarded.sender, sender="", subject="Undelivered")
         await _until(lambda: len(back.received) == 1, stage)
         assert (back.received[0].sender, back.received[0].recipients) == ("", ("ada@elsewhere.example",))
-        assert len(await _happened(stage, "inbound.delivered", 7)) == 7
+        await _logged(stage, "mailbox.delivered", 7)
+        events = await stage.run("events", "--json")
+        kinds = [json.loads(line).get("type", "") for line in events.out.splitlines()]
+        assert [kind for kind in kinds if kind.startswith("mailbox.")] == ["mailbox.failing", "mailbox.recovered"]
         assert await stage.stop_daemon(signal.SIGTERM) == 0
 
 
@@ -118,11 +115,36 @@ async def test_dovecot_takes_our_own_mail_and_waits_for_no_one(tmp_path: Path) -
             *("send", "--from", f"shop@{SENDER_DOMAIN}", "--to", f"ann@{INBOX_DOMAIN}"),
             *("--subject", "from ourselves", "--text", stage.write("hi.txt", "Hi\n")),
         )
-        await _happened(stage, "mailbox.failing")
+        await _logged(stage, "mailbox.deferred", 2)
         with Dovecot("ann", lmtp_port=lmtp, imap_port=imap) as dovecot:
             await dovecot.answers()
-            await _happened(stage, "inbound.delivered", 2)
+            await _logged(stage, "mailbox.delivered", 2)
             found = await asyncio.to_thread(dovecot.messages, "ann")
         subjects = {str(message_from_bytes(one, policy=policy.default)["Subject"]) for one in found}
         assert subjects == {"while it was away", "from ourselves"}
         assert await stage.stop_daemon(signal.SIGTERM) == 0
+
+
+def _send_many(port: int, count: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+        for number in range(count):
+            message = f"From: ada@elsewhere.example\r\nSubject: number {number}\r\n\r\nHi\r\n".encode()
+            client.sendmail("ada@elsewhere.example", [f"sales@{INBOX_DOMAIN}"], message)
+
+
+@pytest.mark.soak
+async def test_a_kill_while_mail_is_put_away_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    many = 60
+    async with open_stage(tmp_path) as stage:
+        stage.settings["domains"][INBOX_DOMAIN] = {"mailboxes": {"sales": {"maildir": "mail/sales"}}}
+        stage.save_settings()
+        await stage.start_daemon()
+        await asyncio.to_thread(_send_many, stage.inbound_port, many)
+        await _until(lambda: len(_files(stage, "sales")) > 3, stage)
+        await stage.stop_daemon(signal.SIGKILL)
+        assert len(_files(stage, "sales")) < many, "the kill came too late to prove anything"
+        await stage.start_daemon()
+        await _until(lambda: len(_files(stage, "sales")) == many, stage)
+        assert await stage.stop_daemon(signal.SIGTERM) == 0
+    subjects = sorted(message_from_bytes(one.read_bytes())["Subject"] for one in _files(stage, "sales"))
+    assert subjects == sorted(f"number {number}" for number in range(many))
