@@ -1,6 +1,6 @@
 """Messages made to take time or memory: all are read within the room's limits, which quadratic work would break.
 
-Each is some 300 KB; a passage over it takes milliseconds, work that grows with its square takes minutes.
+Each is some 100 KB; a passage over it takes milliseconds, work that grows with its square takes a minute.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from tierii_mta.workers.process import Limits
 
 ENVELOPE = EnvelopeFacts(reverse_path=None, received_at=START)
 LIMITS = Limits(computing=timedelta(seconds=10), silence=timedelta(seconds=60))  # computing time, so load is no matter
-SIZE = 300_000
+SIZE = 100_000
 MULTIPART = b"Content-Type: multipart/mixed; boundary=b\n\n"
 REPORT = b"From: MAILER-DAEMON@x\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\n"
 
