@@ -18,7 +18,7 @@ def _poisoned(octets: bytes, envelope: EnvelopeFacts) -> Reading:
     if b"Subject: deaf" in octets:  # takes no notice of its timer
         signal.signal(signal.SIGPROF, signal.SIG_IGN)
         while True:
-            pass
+            signal.pause()
     if b"Subject: hungry" in octets:
         return read(b"".join([bytes(1 << 20) for _ in range(10_000)]), envelope)
     if b"Subject: deadly" in octets:
