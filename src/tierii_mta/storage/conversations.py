@@ -7,7 +7,7 @@ retention; not which message belongs where (correspondence.thread).
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, text, update
 
 from tierii_mta.campaigns.store import way_back
 from tierii_mta.clock import Instant
@@ -25,6 +25,8 @@ from tierii_mta.storage.received_tables import conversation, conversation_messag
 from tierii_mta.storage.tables import AnyRow, campaign, delivery, event, message
 
 _MOST = 200  # messages of one conversation that are shown, and recipients of one message that are looked at
+
+_IS_OURS = text("conversation_message.is_ours")  # in the words of the partial index, else SQLite passes it over
 
 
 # -- reading
@@ -139,8 +141,9 @@ def _known_message(
 def _met(connection: Connection, deliveries: Iterable[int]) -> dict[int, tuple[int, Sequence[str]]]:
     """Return the conversations in which deliveries of ours stand, with everybody who took part."""
     wanted = select(conversation_message.c.delivery, conversation_message.c.conversation)
-    ours = conversation_message.c.is_ours, conversation_message.c.delivery.in_(sorted(deliveries))
-    found = {row.delivery: row.conversation for row in connection.execute(wanted.where(*ours))}
+    numbers = sorted(deliveries)
+    named = wanted.where(_IS_OURS, conversation_message.c.delivery.in_(numbers))
+    found = {row.delivery: row.conversation for row in connection.execute(named)} if numbers else {}
     senders = _senders(connection, set(found.values()))
     return {number: (where, senders.get(where, ())) for number, where in found.items()}
 
@@ -238,14 +241,15 @@ def say(connection: Connection, said: Said, number: InboxId, now: Instant) -> No
 
 
 def _found(connection: Connection, said: Said) -> int | None:
-    of_delivery = (
-        select(conversation_message.c.conversation)
-        .where(conversation_message.c.is_ours, conversation_message.c.delivery == said.delivery)
-        .scalar_subquery()
+    of_delivery = select(conversation_message.c.conversation).where(
+        _IS_OURS, conversation_message.c.delivery == said.delivery
     )
-    wanted = or_(conversation.c.id == said.conversation, conversation.c.id == of_delivery)
-    found = select(conversation.c.id).where(wanted).order_by(conversation.c.id).limit(1)
-    return connection.execute(found.with_for_update()).scalar_one_or_none()
+    named = connection.execute(of_delivery).scalar_one_or_none() if said.delivery is not None else None
+    number = said.conversation if said.conversation is not None else named
+    if number is None:
+        return None
+    held = select(conversation.c.id).where(conversation.c.id == number).with_for_update()
+    return connection.execute(held).scalar_one_or_none()
 
 
 def _opened(connection: Connection, said: Said, now: Instant) -> int:
