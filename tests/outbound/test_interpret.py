@@ -13,6 +13,7 @@ from tierii_mta.outbound.interpret import LONGEST_WAIT, SHORTEST_WAIT, asked_wai
 from tierii_mta.outbound.patterns import PLAIN, TEXTS
 from tierii_mta.outbound.reply_class import OUTCOMES, ReplyClass, Verdict, verdict_of
 from tierii_mta.outbound.reply_codes import BASIC, CODES, VAGUE
+from tierii_mta.outbound.tongues import TONGUES
 from tierii_mta.queue.delivery import Attempt, Deferred, Delivered, Failed, FailureReason, InDoubt, Stage
 
 
@@ -173,7 +174,7 @@ def test_any_reply_has_a_class_and_an_outcome(code: int, text: str, stage: Stage
 
 
 def test_every_repetition_in_the_table_is_bounded() -> None:
-    for pattern in (*PLAIN, *TEXTS):
+    for pattern in (*PLAIN, *TEXTS, *TONGUES):
         assert not re.search(r"\.[*+]|\)\+|\\[wS]\+ ?\)\*", pattern.regex.pattern), pattern.regex.pattern
 
 

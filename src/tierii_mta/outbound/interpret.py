@@ -11,9 +11,11 @@ from datetime import timedelta
 from typing import assert_never
 
 from tierii_mta.mail.reply import Reply
-from tierii_mta.outbound.patterns import PLAIN, TEXTS, TextPattern
+from tierii_mta.outbound.patterns import PLAIN, TEXTS
+from tierii_mta.outbound.phrasing import TextPattern
 from tierii_mta.outbound.reply_class import ReplyClass, Verdict, verdict_of
 from tierii_mta.outbound.reply_codes import BASIC, CODES, VAGUE
+from tierii_mta.outbound.tongues import TONGUES
 from tierii_mta.queue.delivery import Attempt, Deferred, Delivered, Failed, FailureReason, InDoubt, Outcome, Stage
 
 ACCEPTED = ""
@@ -21,7 +23,9 @@ ACCEPTED = ""
 
 MAX_TEXT = 2000
 _ADDRESS = re.compile(r"<?[^\s<>@]{1,64}@[^\s<>@]{1,255}>?")  # people may be called anything, rbl@ and spam@ too
-_UNAVAILABLE = re.compile(r"\bmail ?box (?:is )?unavailable")
+_UNAVAILABLE = re.compile(
+    r"\b(?:mail ?box|account|user) (?:is )?(?:unavailable|not available)\b(?! or)|^#?(?:5\.1\.0 )?address rejected\b"
+)
 SHORTEST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=4)
 
@@ -128,7 +132,7 @@ def _recognise(reply: Reply, text: str, stage: Stage) -> ReplyClass:
         return CODES[place]
     if stage is Stage.RCPT and reply.is_permanent and _UNAVAILABLE.search(text):
         return ReplyClass.INVALID_RECIPIENT  # the text RFC 5321 gives for 550, which says nothing at other stages
-    found = _first(TEXTS, text, reply)
+    found = _first(TEXTS, text, reply) or _first(TONGUES, text, reply)
     if found is not None:
         return found
     if place is not None:

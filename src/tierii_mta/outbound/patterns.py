@@ -6,45 +6,26 @@ a line.  The text they see is in lower case, with single spaces, addresses repla
 Every repetition is bounded, so that a hostile reply costs no more than its length.  Pure.
 """
 
-import re
-from dataclasses import dataclass
-
+from tierii_mta.outbound.phrasing import TextPattern, phrases
 from tierii_mta.outbound.reply_class import ReplyClass
 
-
-@dataclass(frozen=True, slots=True)
-class TextPattern:
-    """Phrases and the class they stand for; `only` 4 or 5 limits them to transient or permanent replies."""
-
-    reply_class: ReplyClass
-    regex: re.Pattern[str]
-    only: int | None = None
-
-
-_WORDS = {
-    "PERSON": r"\b(?:user|recipient|account|mail ?box|address|addressee|person|alias)",
-    "MESSAGE": r"\b(?:message|mail|e-?mail|size|body|header|line)s?",
-    "FILE": r"(?:attachment|file ?type|file|extension|executable)",
-    "HOST": r"\b(?:ip|host|address|server|client|you|network)",
-    "NONE": r"\b(?:no|unknown|invalid|bad|non-?existent|unrouteable|undeliverable)",
-    "THEN": r"\b.{0,60}\b",
-}
-"""Words in capitals stand for these in the phrases below."""
-
-
-def phrases(reply_class: ReplyClass, lines: str, only: int | None = None) -> TextPattern:
-    """Return the pattern of several lines of phrases; words in capitals stand for those of `_WORDS`."""
-    joined = "|".join(line.strip() for line in lines.split("\n") if line.strip())
-    spelled = re.sub(" THEN |[A-Z]{4,}", lambda word: _WORDS[word[0].strip()], joined)
-    return TextPattern(reply_class, re.compile(spelled), only)
-
-
 PLAIN: tuple[TextPattern, ...] = (
+    # answers about two: who is meant stands in words of their own
+    phrases(
+        ReplyClass.INVALID_SENDER,
+        r"""
+        sender verif(?:y|ication) failed|the account or domain may not exist, they may be (?:black|block)
+        unresolvable rfc.?5321 from|\bbadmailfrom\b|\bsender domain must exist
+        """,
+    ),
+    phrases(ReplyClass.INVALID_RECIPIENT, r"recipient verif(?:y|ication) failed", only=5),
     # the recipient's own choice: words of a block list, but not about us
     phrases(
         ReplyClass.POLICY_RELATED,
         r"""
-        refused due to recipient preferences
+        refused due to recipient preferences|\bsuppressed sending\b|\bsuppression list\b
+        (?:not|n't|only) accept(?:s|ing)? (?:\w+ ){0,2}MESSAGE from (?:\w+ ){0,2}(?:senders|outside|external)
+        (?:not|n't) accept(?:s|ing)? (?:\w+ ){0,2}MESSAGE from (?:your address|<>)
         recipient (?:has )?blocked (?:the|this) sender|you have been blocked by (?:the )?(?:recipient|user)
         \bsender(?: address| domain)? (?:\w+ ){0,2}(?:blocked|blacklisted|blocklisted) by (?:the )?(?:recipient|user)
         """,
@@ -52,7 +33,12 @@ PLAIN: tuple[TextPattern, ...] = (
     # what stands in the message, where a block list of links has it
     phrases(
         ReplyClass.SPAM_CONTENT,
-        r"\b(?:black|block)list(?:ed)? (?:url|uri|link)s?\b|\b(?:uribl|surbl)\b|\bofr\d{0,3}_50[16]\b",
+        r"\b(?:black|block)list(?:ed)? (?:url|uri|link)s?\b|\b(?:uribl|surbl)\b|\bofr\d{0,3}_50[16]\b|\burl content\b",
+    ),
+    # a person who is shut out, not we
+    phrases(
+        ReplyClass.INACTIVE_MAILBOX,
+        r"\b(?:user|recipient|account|mail ?box) (?:is|has been|was) blocked\b(?! (?:by|from))",
     ),
     # refusals of us: block lists and reputation
     phrases(
@@ -71,7 +57,9 @@ PLAIN: tuple[TextPattern, ...] = (
         permanently deferred|due to (?:unexpected volume or )?user complaints
         banned send(?:ing|er)|\bs(?:3115|3140|3150|775|77719)\b
         part of their network is on our
-        unusual rate of (?:unsolicited|unauthenticated) (?:mail|e-?mail)
+        unusual rate of (?:\w+ )?(?:mail|e-?mail)|unusual sending activity
+        \b(?:e-?)?mail refused - \[?\d|ip (?:address )?(?:is )?(?:black|block)[ -]?listed|\bip blocked\b
+        \b(?:dialup|transient ip)\b|\bsuspected bounce attacks?\b|\bes0000[01]0\b|\bsender ?group\b
         suspicious due to the (?:very low|low|nature)
         \bhl:rep\b|\bmi:(?:iil|dmc|ipb)\b
         \bbl00000\d\b
@@ -123,14 +111,26 @@ PLAIN: tuple[TextPattern, ...] = (
         gr[ae]y[ -]?list|\bpostgrey\b|\[gl01\]
         \bfirst (?:time|seen|attempt|contact)\b.{0,60}(?:again|later|retry)
         (?:receiving|sending|sent) (?:mail|e-?mail|messages?) (?:too (?:quickly|fast)|at (?:a|too high a) rate)
-        too many (?:concurrent |simultaneous |smtp |open |new )*(?:connections?|sessions?|mails?|e-?mails?|messages?)\b
+        too many (?:concurrent |simultaneous |smtp |open |new )*(?:connections?|sessions?)\b
+        too many (?:concurrent |simultaneous |new )*MESSAGE\b(?! on the server)
         too many (?:errors|requests)\b|too much mail|too (?:fast|frequent)
         rate[ -]?limit|\bthrottl|frequency limit|\bflood
-        (?:hourly|daily|sending|message|connection) (?:rate|limit|quota)\b.{0,40}(?:exceed|reach)
+        (?:hourly|daily|sending|message|connection|submission) (?:rate|limit|quota)\b.{0,40}(?:exceed|reach)
+        reached (?:your |the )?(?:hourly|daily|sending) |\brp:[a-z]{3}\b|max(?:imum)? messages? per |queue full
+        out of memory
+        policy rejection\W{0,3}quota|temporary (?:domain|system|local|internal) (?:failure|problem|error)
         exceed\w* .{0,40}(?:messages?|connections?|mails?|e-?mails?) (?:per|rate|limit)
         \brl0\d{4,5}\b|\bhl:(?:icc|ifc|mep)\b|\[rl\d\d\]|deferred due to volume
         (?:service|server|system) (?:is )?(?:temporarily |currently )?(?:too )?(?:busy|overloaded)
         (?:service|server|system) (?:is )?(?:temporarily|currently) (?:unavailable|down)
+        """,
+    ),
+    phrases(ReplyClass.TOO_MANY_RECIPIENTS, r"too many (?:recipients|rcpts?)\b"),
+    phrases(
+        ReplyClass.ROUTING_ERRORS,
+        r"""
+        too many hops|hop count|mail loop|loops? back to|routing loop|loop ?detect|message is looping
+        bounce between two servers
         """,
     ),
     phrases(ReplyClass.VIRUS_RELATED, r"\bvirus|\binfected\b|\bmalware\b|\btrojan\b|\bclamav\b|\beicar\b|\bphish"),
@@ -180,14 +180,21 @@ PLAIN: tuple[TextPattern, ...] = (
         """,
     ),
     phrases(ReplyClass.INVALID_RECIPIENT, r"resolver\.adr\.\w{0,20}notfound|recipient not found by smtp address"),
-    phrases(ReplyClass.POLICY_RELATED, r"resolver\.rst\."),
+    phrases(
+        ReplyClass.CONTENT_RELATED,
+        r"""
+        \b(?:recip)?sizelimit\b|message too large for this recipient
+        (?:invalid|bad|missing|multiple|malformed) (?:\w+ ){0,4}(?:in|of) (?:the )?(?:header|from:)
+        """,
+    ),
+    phrases(ReplyClass.POLICY_RELATED, r"resolver\.rst\.|sendasdenied"),
 )
 
 TEXTS: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.INVALID_SENDER,
         r"""
-        \bsender THEN (?:rejected|refused|invalid|unknown|malformed|unrouteable)
+        \bsender THEN (?:rejected|refused|invalid|unknown|malformed|unrouteable)|\bunknown sender(?!s)
         \bsender THEN (?:doesn't|not) (?:exist|found|valid)|\bsender (?:not found|not valid)
         \bsender THEN (?:could not be verified|verify failed|verification failed)
         sender verif\w+|callout (?:verification )?(?:failed|response)|verification failed for
@@ -204,7 +211,9 @@ TEXTS: tuple[TextPattern, ...] = (
         (?:do not|don't|doesn't) handle mail for (?!that user)
         \brcpthosts\b|non-?accepted domain|not (?:an? )?(?:accepted|hosted) domain
         domain (?:is )?not (?:hosted|handled|served|local)
-        not in (?:my|our|the) (?:list of )?(?:domains?|relay)
+        not in (?:my|our|the) (?:list of )?(?:domains?|relay)|relay\w* (?:is )?disallowed|\bfor relay\b
+        cannot deliver mail for <>|delivery is not allowed to this address
+        auth(?:entication)? (?:is )?required|requires? authentication|must (?:be )?authenticate|was not authenticated
         """,
     ),
     phrases(
@@ -214,7 +223,10 @@ TEXTS: tuple[TextPattern, ...] = (
         PERSON THEN (?:locked|terminated|discontinued|not active)
         PERSON THEN no longer (?:active|available|in use|valid|accept|with us)
         \(554\.30\)|(?:disabled|deactivated|inactive|archived|suspended) (?:account|mail ?box|recipient|user)
-        recipient suspend
+        recipient suspend|(?:account|user|mailbox)disabled|disableduser|inactive e-?mail
+        (?:user|account|mail ?box|recipient|address)(?: <>)? (?:\w+ ){0,3}(?:deleted|removed|retired)\b
+        PERSON THEN (?:frozen|terminated)|has left (?:the|our|this)
+        (?:user|recipient|person) (?:is )?no longer (?:at|works|here)
         """,
     ),
     # before "no such user", which a missing domain resembles
@@ -223,7 +235,8 @@ TEXTS: tuple[TextPattern, ...] = (
         r"""
         (?:domain|domain name|host or domain name)\b.{0,40}\b(?:not found|does not exist|doesn't exist|nxdomain)
         domain\b.{0,40}\b(?:not reachable|does not accept|no longer)
-        recipient domain must exist|no such (?:domain|host)|unknown (?:domain|host)
+        recipient domain must exist|\binvalid (?:recipient )?domain\b|nonexistent ?domain|infodomainnonexistent|nxdomain
+        (?:weren't|not) able to find the recipient domain|no such (?:domain|host)|unknown (?:domain|host)
         (?<!client )(?<!your )\bhost unknown|\bnull mx\b
         bad destination (?:system|domain)
         """,
@@ -232,7 +245,9 @@ TEXTS: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.INVALID_RECIPIENT,
         r"""
-        PERSON THEN (?:unknown|invalid|undeliverable)\b
+        PERSON THEN (?:unknown|invalid|undeliverable)\b|unknown local[ -]?part|no such mail ?drop
+        \bno ?(?:one|body) (?:here )?(?:with|by|at|of) (?:that|this)|handle mail for (?:that|this) user
+        recipient (?:cannot|can't|could not) be verified|user has no mailbox|unrouteable address
         PERSON THEN (?:does not|doesn't|don't|not) exist
         PERSON THEN not (?:found|known|listed|local|valid|here|present)|PERSON THEN no longer exists?
         not known at this (?:site|host|address)
@@ -241,7 +256,8 @@ TEXTS: tuple[TextPattern, ...] = (
         PERSON THEN non-?exist
         NONE (?:such )?(?:\w+ )?(?:e-?mail )?PERSON
         does(?:n't| not) have an? \S{1,80} account|nosuchuser|not our customer
-        not an? (?:known|valid) (?:user|recipient|mail ?box|address)
+        not an? (?:known|valid|existing) (?:\w+ )?(?:user|recipient|mail ?box|address)
+        (?:e-?mail )?address (?:\w+ ){0,2}(?:couldn't|could not|wasn't|was not|cannot) (?:be )?found
         (?:user|account) unavailable|address rejected: (?:user|undeliverable|unverified)|recipient verify failed
         (?:cannot|can't|could not|couldn't) (?:find|locate) (?:\w+ ){0,3}(?:user|mail ?box|recipient|account|address)
         \b(?:usuario|utilisateur|adresse|destinataire) THEN (?:inconnue?|inexistente?|desconocido)
@@ -258,7 +274,7 @@ TEXTS: tuple[TextPattern, ...] = (
         r"""
         MESSAGE THEN too (?:big|large|long)
         MESSAGE THEN exceed\w* (?:\w+ ){0,4}(?:size|limit|maximum)
-        max(?:imum)? (?:message )?size|max(?:imum)? message|size limit
+        max(?:imum)? (?:message |e-?mail )?size|max(?:imum)? message|size limit|line length|MESSAGE (?:is )?malformed
         (?<!=)\b8 ?bit|smtputf8|utf-?8|non-ascii|internationali[sz]ed|charset
         nul (?:byte|character)|bare (?:lf|cr|newline)
         (?:missing|invalid|multiple|malformed|duplicate|no|bad) (?:\w+[ -]){0,3}(?:header|from:|date:|message-id|mime)
@@ -268,11 +284,10 @@ TEXTS: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.ROUTING_ERRORS,
         r"""
-        too many hops|hop count|mail loop|loops? back|routing loop|loop detected|message is looping
-        unrouteable|unable to route|no route to (?:host|domain)|host unreachable
+        unrouteable|unable to route|no route to (?:host|domain)|host unreachable|loops? back
         """,
     ),
-    phrases(ReplyClass.TOO_MANY_RECIPIENTS, r"too many (?:recipients|rcpt)|recipients? (?:count )?limit"),
+    phrases(ReplyClass.TOO_MANY_RECIPIENTS, r"recipients? (?:count )?limit"),
     phrases(
         ReplyClass.BAD_CONFIGURATION,
         r"""
@@ -289,7 +304,7 @@ TEXTS: tuple[TextPattern, ...] = (
         ReplyClass.BAD_CONNECTION,
         r"""
         timed? ?-?out|connection (?:lost|reset|closed|dropped|aborted)|lost connection|broken pipe
-        tls (?:handshake|negotiation)|handshake fail
+        tls (?:handshake|negotiation|session)|handshake fail|certificate validation
         """,
     ),
     phrases(ReplyClass.NO_ANSWER_FROM_HOST, r"connection refused|no answer|did not respond|could not connect"),
@@ -311,12 +326,15 @@ TEXTS: tuple[TextPattern, ...] = (
         access denied|denied by|refused by|restrict|(?:security|local) (?:reason|rule)|custom rule
         rejected by (?:\w+ ){0,3}(?:rule|admin|filter)
         closed mailing list|organi[sz]ational settings|low priority
-        only accepts? (?:mail|messages)|allowed senders|message (?:rejected|refused|blocked)
+        only accepts? (?:mail|messages)|allowed senders|message (?:rejected|refused|blocked|denied|filtered)
+        (?<!temporarily )(?:rejected|refused) (?:the |your |this )?message|blocked senders?\b|sender (?:is )?blocked
+        \bdenied [(\[]
         """,
     ),
     phrases(ReplyClass.MESSAGE_EXPIRED, r"message expired|delivery time expired|retry timeout exceeded"),
     phrases(
         ReplyClass.RELAYING_ISSUES,
-        r"(?:next|downstream|internal|backend|upstream) (?:hop|server|relay|mail ?server|host)",
+        r"(?:next|downstream|internal|backend|upstream) (?:hop|server|relay|mail ?server|host)|\bstoredrv\.",
     ),
+    phrases(ReplyClass.TRANSIENT_FAILURE, r"\btry (?:again|later)|come back later|temporar(?:y|ily)", only=4),
 )

@@ -49,7 +49,9 @@ def test_the_real_code_is_found(text: str, status: str, reply: str) -> None:
         ("Host not found", "5.4.4", ReplyClass.BAD_DOMAIN),
         ("550 5.4.1 Recipient address rejected: Access denied.", "5.4.1", ReplyClass.INVALID_RECIPIENT),
         ("554 delivery error: dd This user doesn't have a x.com account", "5.0.0", ReplyClass.INVALID_RECIPIENT),
-        ("550 5.2.1 The email account that you tried to reach is disabled", "5.2.1", ReplyClass.INACTIVE_MAILBOX),
+        ("550 5.2.1 this account was closed", "5.2.1", ReplyClass.INACTIVE_MAILBOX),
+        ("550 no such user", "5.0.0", ReplyClass.INVALID_RECIPIENT),
+        ("550 <ann@example.com>: user unknown in virtual alias table", "", ReplyClass.INVALID_RECIPIENT),
     ],
 )
 def test_nobody_there_is_hard(text: str, status: str, reply_class: ReplyClass) -> None:
@@ -79,7 +81,10 @@ def test_nobody_there_is_hard(text: str, status: str, reply_class: ReplyClass) -
         ("421 4.7.0 too many connections, rate limited", "4.7.0", Blame.INFRASTRUCTURE),
         ("550 5.1.1 User unknown", "4.1.1", Blame.PERSON),
         ("450 4.1.1 User unknown in relay table", "4.1.1", Blame.PERSON),
-        ("550 no such user", "5.0.0", Blame.PERSON),
+        ("550 user unknown", "5.0.0", Blame.PERSON),
+        ("550 no such user, or refused by our policy", "5.0.0", Blame.PERSON),
+        ("550 5.2.1 The email account that you tried to reach is disabled", "5.2.1", Blame.PERSON),
+        ("550 5.1.1 Account suspended", "5.1.1", Blame.PERSON),
         ("550 5.2.1 User unknown", "5.2.1", Blame.PERSON),
         ("550 account is suspended", "5.0.0", Blame.PERSON),
         ("550 rejected", "5.0.0", Blame.INFRASTRUCTURE),

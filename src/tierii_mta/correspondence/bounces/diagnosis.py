@@ -19,8 +19,9 @@ from tierii_mta.correspondence.bounces.stages import stage_in
 from tierii_mta.correspondence.reading import Blame, BouncedRecipient
 from tierii_mta.mail.reply import EnhancedCode, Reply
 from tierii_mta.outbound.interpret import classify
-from tierii_mta.outbound.patterns import TextPattern
+from tierii_mta.outbound.phrasing import TextPattern
 from tierii_mta.outbound.reply_class import ReplyClass
+from tierii_mta.outbound.tongues import TONGUES
 from tierii_mta.queue.delivery import Stage
 
 _REPLY = re.compile(
@@ -45,11 +46,21 @@ _NOT_THE_ADDRESS = frozenset(
 _BEFORE_RCPT = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.STARTTLS, Stage.MAIL})
 _CERTAIN = re.compile(
     r"(?:doesn't|does not) have an? \S{1,80} account"  # Yahoo, behind DATA; no filter says so
+    r"|local mailbox \S{1,320} is unavailable: user (?:not found|is terminated)"  # Mail.ru, behind DATA
     r"|recipient address rejected: access denied"  # Microsoft, under 5.4.1: it knows all recipients of the domain
 )
 _GONE = re.compile(
     r"\bno longer\b|moved|closed|terminated|deactivated|discontinued|does not exist|doesn't exist|not exist"
+    r"|\bdeleted\b|\bremoved\b|\bretired\b|has left\b|permanently"
 )
+_HELD = re.compile(r"\bdisabled|suspend|\blocked|blocked|frozen")  # there is a mailbox, whatever the code says
+_BARELY = re.compile(r"(?:user|recipient) (?:is )?unknown(?! in )|unknown (?:user|recipient)|invalid user")
+_OF_REFUSAL = frozenset({550, 551, 553, 554})
+_SUSPICION = re.compile(
+    r"polic(?:y|ies)|reputation|\bspam|block|black|filter|\bips?\b|\brelay(?! recipient table)|\bsender"
+    r"|reject(?:ed|ion)? by|denied|not allowed|authoriz|authoris|authent|too many|restrict|prohibit|abuse"
+)
+"""Words beside "no such user" that make it a doubtful one."""
 
 
 def _blames() -> Mapping[ReplyClass, Blame]:
@@ -134,7 +145,7 @@ def _is_vague(status: EnhancedCode) -> bool:
 
 def _class(claim: Claim, told: _Told) -> ReplyClass:
     words = _ADDRESS.sub("<>", " ".join(claim.text[:MAX_TEXT].lower().split()))
-    reported = _first(REPORTED, words)
+    reported = _first(REPORTED, words) or _first(TONGUES, words)
     if claim.voice is Voice.PROGRAM:
         return ReplyClass.RELAYING_ISSUES if reported is None or reported in _NOBODY else reported
     if not told.has_code and reported is not None and not (told.own and told.own.subject == 7):
@@ -152,6 +163,8 @@ def _unless_denied(found: ReplyClass, claim: Claim, told: _Told) -> ReplyClass:
     """What the words say where they contradict a code of the address: systems give 5.1.1 to many things."""
     words = classify(Reply(told.reply.code, told.reply.lines), claim.stage or Stage.RCPT)
     if found is ReplyClass.INACTIVE_MAILBOX and words is ReplyClass.INVALID_RECIPIENT:
+        return words
+    if words is ReplyClass.INACTIVE_MAILBOX and _HELD.search(claim.text.lower()):
         return words
     return words if words in _NOT_THE_ADDRESS else found
 
@@ -174,11 +187,23 @@ def _is_believed(claim: Claim, told: _Told, reply_class: ReplyClass) -> bool:
         return True
     places = {(code.subject, code.detail) for code in codes}
     is_of_address = bool(places & _OF_THE_ADDRESS)
-    if reply_class is ReplyClass.INACTIVE_MAILBOX:
-        return _is_gone(claim, has_code=is_of_address or (2, 1) in places)
     is_keeper = claim.voice is Voice.KEEPER and not told.has_code
+    if reply_class is ReplyClass.INACTIVE_MAILBOX:
+        return _is_gone(claim, has_code=is_of_address or is_keeper or (2, 1) in places)
     is_known_domain = reply_class is ReplyClass.BAD_DOMAIN and claim.stage is None
-    return is_of_address or is_keeper or is_known_domain or claim.stage is Stage.RCPT
+    is_plain = reply_class is ReplyClass.INVALID_RECIPIENT and claim.stage is None and _is_plain(claim, told)
+    return is_of_address or is_keeper or is_known_domain or is_plain or claim.stage is Stage.RCPT
+
+
+def _is_plain(claim: Claim, told: _Told) -> bool:
+    """Whether a server says that nobody is there in so many words, under a code that says nothing else.
+
+    Nobody told which command it answered, and so a word of policy or reputation beside it is enough to doubt it.
+    """
+    is_vague = all(code is None or _is_vague(code) for code in (claim.status, told.own))
+    words = _ADDRESS.sub("<>", claim.text.lower())
+    doubts = _SUSPICION.search(words) or _BARELY.search(words)
+    return told.has_code and told.reply.code in _OF_REFUSAL and is_vague and not doubts
 
 
 def _is_filtered(claim: Claim, told: _Told) -> bool:
@@ -189,5 +214,4 @@ def _is_filtered(claim: Claim, told: _Told) -> bool:
 def _is_gone(claim: Claim, *, has_code: bool) -> bool:
     """Whether a mailbox that is not active will not come back: suspended and locked ones may."""
     text = claim.text.lower()
-    is_gone = bool(_GONE.search(text))
-    return is_gone or "disabled" in text if has_code else is_gone and claim.stage is Stage.RCPT
+    return bool(_GONE.search(text)) and (has_code or claim.stage is Stage.RCPT)

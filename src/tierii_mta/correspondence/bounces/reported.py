@@ -4,7 +4,7 @@ Owns the table; the words of SMTP replies are in outbound.patterns, which sees t
 case, with single spaces, addresses replaced by <>.  Every repetition is bounded.  Pure.
 """
 
-from tierii_mta.outbound.patterns import TextPattern, phrases
+from tierii_mta.outbound.phrasing import TextPattern, phrases
 from tierii_mta.outbound.reply_class import ReplyClass
 
 REPORTED: tuple[TextPattern, ...] = (
@@ -17,11 +17,8 @@ REPORTED: tuple[TextPattern, ...] = (
         quota exceeded
         exceed\w{0,4} (?:\w+ ){0,3}quota|disk ?quota|quota violation|space not enough|not enough disk space
         has too much mail stored|reached (?:his |her |its |the )?(?:disk )?quota|exceeds allowed size|no space left
-        boîte (?:aux lettres )?(?:est )?pleine|postfach (?:ist )?(?:voll|überfüllt)|speicherplatz|buzón lleno
-        casella piena
         mailbox exceeded the local limit|account is temporarily limited|mailbox space
-        storage (?:limit|space) (?:exceeded|full)
-        メールボックス(?:が|の容量)|容量|邮箱(?:已满|空间不足)|信箱(?:已滿|空間)
+        storage (?:limit|space) (?:exceeded|full)|mailbox is over its|over (?:its|the) (?:storage |size )?limit
         """,
     ),
     phrases(
@@ -35,7 +32,8 @@ REPORTED: tuple[TextPattern, ...] = (
         have been failing for a long time|unreachable for too long|aborted after [\d.]{1,8} hour
         no longer be retried|exceeded maximum delivery
         delivery (?:attempts? )?(?:has )?timed out|occurred after \d{1,4} attempt
-        too many (?:failed )?(?:delivery )?attempts
+        too many (?:failed )?(?:delivery )?attempts|has stopped trying|in the time limit specified|maximum time expired
+        no longer retrying|unable to deliver in \d{1,6}
         """,
     ),
     phrases(
@@ -63,13 +61,13 @@ REPORTED: tuple[TextPattern, ...] = (
         wasn't able to establish an smtp connection
         connection (?:to mail exchanger )?(?:failed|refused)|can(?:'t|not) connect|unable to connect|no route to host
         network error|not reachable|is not responding|did not respond|socket error|server unavailable or busy
-        recipient server unavailable|connect to \S{1,255}: |destination mxs
+        recipient server unavailable|failed to connect|no longer responding|connect to \S{1,255}: |destination mxs
         """,
     ),
     phrases(
         ReplyClass.DNS_FAILURE,
         r"host ?name lookup failure|name server:? |name service error|dns error|dns lookup|cname lookup failed"
-        r"|temporary dns",
+        r"|temporary dns|dns query failed|host lookup did not",
     ),
     phrases(
         ReplyClass.INVALID_RECIPIENT,
@@ -86,16 +84,8 @@ REPORTED: tuple[TextPattern, ...] = (
         unrouteable address
         this user doesn't have an? |not a valid (?:user|address|mailbox)|not our customer|addressee unknown
         no account by that name|mailbox not found|is not (?:an? )?\S{0,30} ?e-?mail users?
-        utilisateur (?:inconnu|non recensé)|n'existe pas
-        adresse (?:e-?mail |de messagerie )?(?:inconnue|invalide|introuvable)
-        empfänger (?:\w+ )?(?:unbekannt|nicht gefunden|existiert nicht)|unbekannter empfänger
-        adresse \S{0,80} ?existiert nicht
-        usuario (?:desconocido|no existe|inexistente)|utente (?:sconosciuto|inesistente)
-        usuário (?:desconhecido|inexistente)
-        onbekende gebruiker|nieznany użytkownik|пользователь не найден|нет такого пользователя|ящик не существует
-        неизвестный получатель
-        directory.{0,60}見つかり|ディレクトリには見つかり|存在しません|見つかりません|メールアドレスが(?:見つかり|存在)
-        宛先不明|ユーザー?が(?:見つかり|存在)|用户不存在|收件人不存在|不存在的(?:用户|收件人|信箱)|查无此人|无此用户
+        (?:e-?mail )?address you entered (?:couldn't|could not) be found|unrecogni[sz]ed[- ]o/?r[- ]name
+        utilisateur non recensé
         """,
     ),
     phrases(
@@ -113,7 +103,7 @@ REPORTED: tuple[TextPattern, ...] = (
         r"""
         size limit exceeded|maximum (?:incoming )?message size|message (?:is )?too (?:large|big)
         exceed\w{0,4} .{0,40}\bsize
-        trop volumineux|zu groß|demasiado grande|サイズが大き
+        larger than the .{0,30}limit|too large to send
         """,
     ),
     phrases(ReplyClass.VIRUS_RELATED, r"\bvirus\b|infected with"),
@@ -123,13 +113,15 @@ REPORTED: tuple[TextPattern, ...] = (
     ),
     phrases(
         ReplyClass.ROUTING_ERRORS,
-        r"lowest numbered mx record points to local|best-preference mx|already has my delivered-to|too many hops"
-        r"|mail loop|message loop|loop(?:ing)?\b|forwarded more than|duplicated message-id|hop count",
+        r"lowest numbered mx record points to local|bounce between two servers"
+        r"|best-preference mx|already has my delivered-to"
+        r"|too many hops|mail loop|message loop|loop(?:ing)?\b|forwarded more than|duplicated message-id|hop count",
     ),
     phrases(
         ReplyClass.POLICY_RELATED,
         r"""
-        recipient preferences|e-?mail preferences of the person|not accepting mail from|may not have permission
+        (?:don't|do not) have permission|suppression list|recipient preferences|e-?mail preferences of the person
+        not accepting mail from|may not have permission
         restricted|not (?:allowed|permitted|authori[sz]ed)
         rejected by (?:the )?(?:recipient|filter|administrator|policy)
         domain.?filter|was rejected|automatically rejected|policy
@@ -138,7 +130,8 @@ REPORTED: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.RELAYING_ISSUES,
         r"""
-        command (?:died|failed|output)|child status|pipe to \||temporary failure|mailer error|operating system error
+        command (?:died|failed|output)|child (?:status|process)|smtp communication problem|transfer failure
+        pipe to \||temporary failure|mailer error|operating system error
         unknown mailer error
         local delivery failed|(?:couldn't|could not|cannot|can't|unable to) (?:create|open|write|lock)|system error
         configuration error
