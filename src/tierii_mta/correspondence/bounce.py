@@ -28,7 +28,8 @@ _MAX_DETAIL = 200
 
 def bounce_of(mail: Mail) -> Bounce | None:
     """Return what a delivery report says, or None if the message is none. `Bounce.evidence` tells why it is one."""
-    report, marks = status_report(mail), marks_of(mail.root)
+    marks = marks_of(mail.root)
+    report = status_report(mail, is_marked=bool(marks))
     if report is None and not marks:
         return None
     notice, original = notice_of(mail, marks), original_of(mail)

@@ -2,10 +2,13 @@
 
 import pytest
 
+from tests.correspondence.bounces.families import FAMILIES
 from tests.correspondence.bounces.samples import RETURNED, SAMPLES, Sample
 from tierii_mta.correspondence.bounce import bounce_of
 from tierii_mta.correspondence.reading import Bounce
 from tierii_mta.mail.mime import parse
+
+FORMS = {**SAMPLES, **FAMILIES}
 
 
 def report(sample: Sample) -> Bounce | None:
@@ -15,9 +18,9 @@ def report(sample: Sample) -> Bounce | None:
     return bounce_of(parse((head + body).encode()))
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", FORMS)
 def test_a_form_tells_its_recipients_and_the_reason(name: str) -> None:
-    sample = SAMPLES[name]
+    sample = FORMS[name]
     bounce = report(sample)
     assert bounce is not None
     assert tuple(each.recipient for each in bounce.recipients) == sample.recipients
@@ -34,9 +37,9 @@ def test_each_recipient_has_a_reason_of_its_own() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", FORMS)
 def test_the_same_words_by_a_person_are_no_report(name: str) -> None:
-    sample = SAMPLES[name]
+    sample = FORMS[name]
     head = "From: Ben <ben@elsewhere.example>\nTo: news@sender.example\nSubject: what is this?\n"
     body = f"Content-Type: text/plain; charset=utf-8\n\n{sample.text}{RETURNED}"
     assert bounce_of(parse((head + body).encode())) is None

@@ -15,11 +15,14 @@ from tierii_mta.mail.mime import Mail
 from tierii_mta.mail.reply import EnhancedCode
 
 STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_DISGUISES = frozenset({"text/plain", "application/octet-stream", "text/delivery-status"})  # gateways relabel the part
 MAX_RECIPIENTS = 1_000
 _MAX_LINES = 20_000
 _FIELD = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9-]{1,60})[ \t]{0,5}:(?P<value>.*)")
+_OPENING = re.compile(r"\s{0,20}(?:Reporting-MTA|(?:Final|Original)-Recipient)[ \t]{0,5}:", re.IGNORECASE)
 _TYPED = re.compile(r"\s*(?P<type>[A-Za-z0-9-]{1,40})\s*;(?P<rest>.*)", re.DOTALL)
 _ACTIONS = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
+_MEANT = {"fail": "failed", "failure": "failed", "error": "failed", "expired": "failed", "delay": "delayed"}
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _POINT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
@@ -42,9 +45,16 @@ class StatusReport:
     envelope_id: str | None = None
 
 
-def status_report(mail: Mail) -> StatusReport | None:
-    """Return what the status parts of a message say, or None if it has none. They may be empty of recipients."""
-    texts = [part.text() for part in mail.root.walk() if part.content_type in STATUS_TYPES]
+def status_report(mail: Mail, *, is_marked: bool = False) -> StatusReport | None:
+    """Return what the status parts of a message say, or None if it has none. They may be empty of recipients.
+
+    In a message with the marks of a report (`is_marked`) a part of another type counts if it opens with such fields.
+    """
+    parts = list(mail.root.walk())
+    texts = [part.text() for part in parts if part.content_type in STATUS_TYPES]
+    if not texts and is_marked:
+        disguised = (part.text() for part in parts if part.content_type in _DISGUISES)
+        texts = [text for text in disguised if _OPENING.match(text)]
     return report_of("\n\n".join(texts)) if texts else None
 
 
@@ -100,7 +110,8 @@ def _fields(text: str) -> Iterator[tuple[str, str]]:
 def _claim(block: Block, source: str) -> Claim | None:
     final, original = _address(block.get("final-recipient", "")), _address(block.get("original-recipient", ""), True)
     recipient = final or original or _address(block.get("x-actual-recipient", ""))
-    action = block.get("action", "").partition(" ")[0].strip(";,").lower()
+    action = block.get("action", "").partition(" ")[0].strip(';,."').lower()
+    action = _MEANT.get(action, action)
     status = _status(block.get("status", ""))
     if action not in _ACTIONS:
         action = (

@@ -29,6 +29,7 @@ _X400 = re.compile(r"\s{0,8}c=.{0,300}dda:smtp=(?P<address>[^\s;]{1,320});?(?P<r
 _RULE = re.compile(r"\s{0,8}[-=*_#|]{3,}")
 _HEADING = re.compile(
     r"\s{0,8}(?:for the following reasons?|because(?: of)?|reasons?|error|details?"
+    r"|da|weil|grund|parce que|raison|motivo|причина|原因|理由"
     r"|the (?:response|error|problem)\b[^:]{0,80}"
     r"|error message[^:]{0,40}|diagnostic[^:]{0,60})\s{0,4}:\s*$",
     re.IGNORECASE,
@@ -80,7 +81,9 @@ SECTIONS: tuple[Section, ...] = (
     ),
     Section(
         "exim",
-        r"following address(?:es|\(es\))? failed|the message has not yet been delivered (?:is|are):",
+        r"following address(?:es|\(es\))? failed"
+        r"|folgenden?(?:\(n\))? adressen?(?:\(n\))? (?:konnte|schlug)[^:]{0,60}:"
+        r"|the message has not yet been delivered (?:is|are):",
         voice=Voice.KEEPER,
     ),
     Section("1und1", r"not yet been delivered to the following address(?:es|\(es\))?:", voice=Voice.KEEPER),
@@ -111,7 +114,10 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "exchange", r"your message to", names=True, is_shared=True, closing=" couldn't be delivered", voice=Voice.KEEPER
     ),
-    Section("domino", r"was not delivered to:", voice=Voice.KEEPER),
+    Section("domino", r"was not delivered to:|wurde nicht zugestellt an:|n'a pas été remis à ?:", voice=Voice.KEEPER),
+    Section("x400", r"your message was not delivered to", names=True, voice=Voice.KEEPER),
+    Section("amazon-ses", r"trying to deliver the mail to the following recipients:"),
+    Section("communigate", r"failed to deliver to", names=True, voice=Voice.KEEPER),
     Section("notes", r"-{3,10} failure reasons -{3,10}", voice=Voice.KEEPER, is_shared=True),
     Section("opensmtpd", r"for the following list of recipients", voice=Voice.KEEPER),
     Section("dragonfly", r"there was an error delivering your mail to", names=True, voice=Voice.KEEPER),
