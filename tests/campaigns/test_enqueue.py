@@ -504,13 +504,15 @@ async def test_a_loading_that_was_cut_short_leaves_a_draft_and_the_rerun_finishe
     assert await pending(database) == 2500
 
 
-async def test_progress_tells_both_passes(workshop: Workshop, run: Enqueue) -> None:
+async def test_progress_tells_each_pass(workshop: Workshop, run: Enqueue) -> None:
     workshop.write("people.csv", "email\n" + "".join(f"p{n}@example.org\n" for n in range(1200)))
     seen: list[Progress] = []
     await run(workshop.campaign(from_csv("people.csv"), html="<p>Hi</p>"), progress=seen.append)
     assert [(one.step, one.rows) for one in seen] == [
         (Step.CHECKING, 500),
         (Step.CHECKING, 1000),
+        (Step.CHECKING, 1200),
+        (Step.SCREENING, 1200),
         (Step.LOADING, 1000),
         (Step.LOADING, 1200),
     ]

@@ -61,7 +61,7 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
         "template: {html: a.html, inline_css: true}\n"
         "variables: {email: x}\n"
         "headers: {Subject: x}\n"
-        "contacts: [{type: csv, pth: a}, {type: jsn}, {type: json, path: p.json}]\n"
+        "contacts: [{type: csv, pth: a}, {type: jsn}, {type: list, name: a}]\n"
         "tracking: {opens: yes}\n"
         "segment: age > 3\n"
     )
@@ -74,15 +74,15 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
         "variables.email",
         "headers.Subject",
         "contacts[2].type",
+        "contacts[1].type",
         "contacts[0].path",
         "contacts[0].pth",
-        "contacts[1]",
         "tracking.opens",
         "segment",
     ]
     assert "did you mean marketing?" in found[1]
-    assert "did you mean path?" in found[9]
-    assert "did you mean json?" in found[10]
+    assert "did you mean path?" in found[10]
+    assert "did you mean json?" in found[8]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,6 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
         "guards: {bounce: 5%}",
         "notify: {when: [completed], to: [ops@example.com]}",
         "exclude: {campaigns_within: 3d}",
-        "dedupe: {on_conflict: last}",
         "transport: {use: smarthost}",
         "transport: {fallback: [smarthost]}",
         "follow_ups: [{id: nudge, after: 3d}]",

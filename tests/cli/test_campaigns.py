@@ -64,6 +64,8 @@ def test_enqueue_sums_up_every_row(cli: CommandLine, campaign_file: Path) -> Non
 
     elapsed = summary.pop("elapsed_s")
     assert elapsed >= 0
+    stages = {each["stage"]: each for each in summary.pop("stages")}
+    assert (stages["clean"]["rows"], stages["dedupe"]["left_out"], stages["enqueue"]["rows"]) == (11, 1, 10)
     assert summary == {
         "campaign": "welcome",
         "rows": 11,

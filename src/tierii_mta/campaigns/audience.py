@@ -1,19 +1,22 @@
-"""The audience: every feed's rows, cleaned, in order.
+"""The audience: every feed's rows, judged one by one, in order.
 
-Owns the way from feeds to contacts: read → clean → type → validate → exclude → key.  A row that brings out a fault of
-ours is a reject like others, with the reason `internal error`; the log tells the fault.  Streams: memory holds one row,
-and what `Survey` keeps of each distinct set of fields.  Duplicates are not looked for here: the store's unique index on
-(person, campaign) settles them across feeds and reruns with no memory at all; the first row of a person stays.
+Owns the way from a feed to a contact: parse → schema → clean → enrich, a batch at a time, each stage counted and timed.
+A row that brings out a fault of ours is a reject like others, with the reason `internal error`; the log tells the
+fault.  Streams: memory holds one batch, and what `Survey` keeps of each distinct set of fields.  Who among the contacts
+is written to is `screening`.
 """
 
+from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, Protocol, TypeVar
 
-from tierii_mta.campaigns.cleaning import Cleaner, RowRejected
-from tierii_mta.campaigns.feed import Feed, Row, open_feeds
-from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.campaigns.cleaning import Cleaner, Fields, RowRejected
+from tierii_mta.campaigns.feeds import Feed, Row
+from tierii_mta.campaigns.specification import Specification
+from tierii_mta.campaigns.stages import Meter, Stage
+from tierii_mta.clock import Clock
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.crashes import FaultLog
@@ -22,6 +25,9 @@ from tierii_mta.queue.delivery import Json
 INTERNAL_ERROR = "internal error"
 SAMPLES = 5
 _MAX_FIELD_SETS = 1000
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Contact(NamedTuple):
@@ -40,87 +46,97 @@ class Reject:
 
     line: int
     file: str
+    stage: Stage
     reason: str
     columns: Sequence[str]
-    cells: Sequence[str]
+    cells: Sequence[Json]
 
 
 @dataclass(frozen=True, slots=True)
-class Excluded:
-    """A sound row that the campaign leaves out by domain."""
+class Judged:
+    """A batch of one feed's rows: each is in one of the two, in order."""
 
-    line: int
-
-
-Verdict = Contact | Reject | Excluded
+    contacts: Sequence[Contact]
+    rejects: Sequence[Reject]
 
 
 @dataclass(slots=True)
 class FieldSet:
-    """The rows that have the same fields."""
+    """The contacts that have the same fields."""
 
     count: int = 0
-    samples: list[Contact] = field(default_factory=list)
+    earliest: list[tuple[int, Contact]] = field(default_factory=list)  # by their place in the feeds
+
+    @property
+    def samples(self) -> list[Contact]:
+        """The first few."""
+        return [contact for _, contact in self.earliest]
 
 
 @dataclass(slots=True)
 class Survey:
-    """What one pass over the whole audience learned."""
+    """One run's audience."""
 
     rows: int = 0
     rejected: int = 0
-    excluded: int = 0
+    contacts: int = 0  # that are to be written to
     reasons: Counter[str] = field(default_factory=Counter)
     field_sets: dict[tuple[str, ...], FieldSet] = field(default_factory=dict)
 
     @property
-    def contacts(self) -> int:
-        return self.rows - self.rejected - self.excluded
+    def sound(self) -> int:
+        """Rows that became contacts."""
+        return self.rows - self.rejected
 
-    def count(self, verdict: Verdict) -> None:
-        """Take one row into account."""
-        self.rows += 1
-        match verdict:
-            case Contact():
-                self._keep(verdict)
-            case Reject():
-                self.rejected += 1
-                self.reasons[verdict.reason.split(":")[0]] += 1
-            case Excluded():
-                self.excluded += 1
-            case _:
-                assert_never(verdict)
+    def count_reject(self, reject: Reject) -> None:
+        """Take a rejected row into account."""
+        self.rejected += 1
+        self.reasons[reject.reason.split(":")[0]] += 1
 
-    def _keep(self, contact: Contact) -> None:
-        names = tuple(sorted(contact.fields))
+    def is_sample(self, number: int, names: tuple[str, ...]) -> bool:
+        """Count a contact that is to be written to; return whether it shall be kept as a sample."""
+        self.contacts += 1
         known = self.field_sets.get(names)
-        if known is None and len(self.field_sets) >= _MAX_FIELD_SETS:
-            return  # only inline items could have so many shapes, and their file ends at 1 MiB
-        known = known or self.field_sets.setdefault(names, FieldSet())
+        if known is None:
+            if len(self.field_sets) >= _MAX_FIELD_SETS:
+                return False  # nobody's template depends on so many shapes
+            known = self.field_sets[names] = FieldSet()
         known.count += 1
-        if len(known.samples) < SAMPLES:
-            known.samples.append(contact)
+        return len(known.earliest) < SAMPLES or number < known.earliest[-1][0]
+
+    def keep(self, number: int, names: tuple[str, ...], contact: Contact) -> None:
+        """Keep a sample, and the earliest few of its kind."""
+        earliest = self.field_sets[names].earliest
+        insort(earliest, (number, contact), key=lambda pair: pair[0])
+        del earliest[SAMPLES:]
+
+
+class Enrichment(Protocol):
+    """Something that knows more about contacts than their feed does."""
+
+    async def enrich(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
+        """Return the same contacts in the same order, fields added. Drops none; what is not known stays away."""
 
 
 class Audience:
-    """The contacts of one campaign; each call of `verdicts` reads the feeds anew."""
+    """The contacts of one campaign."""
 
     def __init__(
         self,
-        campaign: Campaign,
+        specification: Specification,
+        feeds: Sequence[Feed],
         *,
         header_fields: frozenset[str],
         key_of: Callable[[Address], PersonKey],
-        faults: FaultLog,
+        clock: Clock,
+        meter: Meter,
+        enrichments: Sequence[Enrichment] = (),
     ) -> None:
-        """Open the feeds; raises `CheckFailed` for one that cannot be read. `header_fields`: see `Cleaner`."""
-        self._key_of, self._faults = key_of, faults
-        specification = campaign.specification
-        self.feeds: list[Feed] = open_feeds(campaign)
-        self._cleaner = Cleaner(
-            required=specification.schema_.required, types=specification.schema_.types, header_fields=header_fields
-        )
-        self._excluded = tuple(specification.exclude.domains)
+        """`header_fields`: see `Cleaner`."""
+        self.feeds, self._key_of, self._clock, self._meter = feeds, key_of, clock, meter
+        self._faults, self._enrichments = FaultLog(clock), enrichments
+        schema = specification.schema_
+        self._cleaner = Cleaner(required=schema.required, types=schema.types, header_fields=header_fields)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -131,27 +147,68 @@ class Audience:
     def notices(self) -> tuple[str, ...]:
         return tuple(notice for feed in self.feeds for notice in feed.notices)
 
-    def verdicts(self) -> Iterator[Verdict]:
-        """Yield what becomes of each row, feed by feed."""
+    async def judged(self) -> AsyncIterator[Judged]:
+        """Yield what becomes of the rows, feed by feed, in batches."""
         for feed in self.feeds:
-            for row in feed.rows():
+            batches = feed.batches()
+            while True:
+                with self._meter.timing(Stage.PARSE):
+                    rows = await anext(batches, None)
+                if rows is None:
+                    break
+                yield await self._judge(feed, rows)
+                await self._clock.sleep(0)  # so that a command can be interrupted
+
+    async def contacts(self) -> AsyncIterator[Contact]:
+        """Yield the contacts one by one."""
+        async for batch in self.judged():
+            for contact in batch.contacts:
+                yield contact
+
+    async def _judge(self, feed: Feed, rows: Sequence[Row]) -> Judged:
+        rejects = [_reject(feed, row, Stage.PARSE, row.problem) for row in rows if row.problem is not None]
+        self._meter.count(Stage.INGEST, len(rows))
+        self._meter.count(Stage.DETECT, len(rows))
+        self._meter.count(Stage.PARSE, len(rows), len(rejects))
+        parsed = [(row, row.fields) for row in rows if row.problem is None]
+        typed = self._pass(Stage.SCHEMA, self._cleaner.conform, feed, parsed, rejects)
+        cleaned = self._pass(Stage.CLEAN, self._contact, feed, typed, rejects)
+        contacts: Sequence[Contact] = [Contact(row.line, feed.name, *person) for row, person in cleaned]
+        if self._enrichments:
+            with self._meter.timing(Stage.ENRICH):
+                for enrichment in self._enrichments:
+                    contacts = await enrichment.enrich(contacts)
+        self._meter.count(Stage.ENRICH, len(contacts))
+        rejects.sort(key=lambda reject: reject.line)
+        return Judged(contacts, rejects)
+
+    def _contact(self, fields: Fields) -> tuple[Address, PersonKey, dict[str, Json]]:
+        address, cleaned = self._cleaner.tidy(fields)
+        return address, self._key_of(address), cleaned
+
+    def _pass(
+        self,
+        stage: Stage,
+        work: Callable[[T], U],
+        feed: Feed,
+        rows: Iterable[tuple[Row, T]],
+        rejects: list[Reject],
+    ) -> list[tuple[Row, U]]:
+        """Return the rows that a stage lets pass, with what it made of them; the others join the rejects."""
+        passed: list[tuple[Row, U]] = []
+        before = len(rejects)
+        with self._meter.timing(stage):
+            for row, value in rows:
                 try:
-                    verdict = self._judge(feed, row)
+                    passed.append((row, work(value)))
+                except RowRejected as reason:
+                    rejects.append(_reject(feed, row, stage, str(reason)))
                 except Exception as fault:  # this row's, whatever it is: the others are judged
                     self._faults.tell(f"{feed.name}:{row.line}: the row is rejected", fault)
-                    verdict = Reject(row.line, feed.name, INTERNAL_ERROR, feed.columns, row.original)
-                yield verdict
+                    rejects.append(_reject(feed, row, stage, INTERNAL_ERROR))
+        self._meter.count(stage, len(passed) + len(rejects) - before, len(rejects) - before)
+        return passed
 
-    def _judge(self, feed: Feed, row: Row) -> Verdict:
-        if row.problem is not None:
-            return Reject(row.line, feed.name, row.problem, feed.columns, row.original)
-        try:
-            person = self._cleaner.clean(row.fields)
-        except RowRejected as reason:
-            return Reject(row.line, feed.name, str(reason), feed.columns, row.original)
-        if self._excluded and self._is_excluded(person.address.domain):
-            return Excluded(row.line)
-        return Contact(row.line, feed.name, person.address, self._key_of(person.address), person.fields)
 
-    def _is_excluded(self, domain: str) -> bool:
-        return any(domain == each or domain.endswith(f".{each}") for each in self._excluded)
+def _reject(feed: Feed, row: Row, stage: Stage, reason: str | None) -> Reject:
+    return Reject(row.line, feed.name, stage, reason or "", feed.columns, row.original)

@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
@@ -22,7 +22,11 @@ from tierii_mta.queue.delivery import Json
 _BREAKS = re.compile(r"\r\n?|[\u2028\u2029\u0085]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _BLANKS = re.compile(r"[^\S\n]+")
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#<>\"][^\s<>\"]*", re.IGNORECASE)
 _MAX_FIELD = 65_536
+_SHOWN = 100  # characters of a value in a reason
+
+Fields = Mapping[str, Json]
 
 
 class RowRejected(ValueError):
@@ -47,20 +51,34 @@ class Cleaner:
         self._all_in_headers = "contact" in header_fields
         self._one_line = frozenset({*PERSON_FIELDS, *header_fields})
 
-    def clean(self, fields: Mapping[str, Json]) -> Person:
+    def clean(self, fields: Fields) -> Person:
         """Return the person of a row; raises `RowRejected`."""
+        return self.tidy(self.conform(fields))
+
+    def conform(self, fields: Fields) -> Fields:
+        """Return the fields with the types of the schema; raises `RowRejected` where one is missing or wrong."""
+        for name in self._required:
+            value = fields.get(name)
+            if value is None or (isinstance(value, str) and not value.strip()):
+                raise RowRejected(f"{name} is required and empty")
+        if not self._types:
+            return fields
+        typed = dict(fields)
+        for name, convert in self._types.items():
+            if name in typed:
+                typed[name] = self._typed(name, typed[name], convert)
+        return typed
+
+    def tidy(self, fields: Fields) -> Person:
+        """Return the person whom fields of the right types describe; raises `RowRejected`."""
         cleaned: dict[str, Json] = {}
         for name, value in fields.items():
             if isinstance(value, str) and _is_plain(value):
                 cleaned[name] = value.strip()
+            elif value is None and name in self._types:
+                cleaned[name] = None
             else:
                 cleaned[name] = self._field(name, value)
-        for name in self._required:
-            if cleaned.get(name) in (None, ""):
-                raise RowRejected(f"{name} is required and empty")
-        for name, convert in self._types.items():
-            if name in cleaned:
-                cleaned[name] = self._typed(name, cleaned[name], convert)
         return Person(parse_recipient(cleaned.get("email")), cleaned)
 
     def _field(self, name: str, value: Json) -> Json:
@@ -70,6 +88,8 @@ class Cleaner:
             return [self._field(name, each) for each in value]
         if isinstance(value, dict):
             return {self._text(name, key): self._field(name, each) for key, each in value.items()}
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RowRejected(f"{name} is {value}, which is no number")
         return "" if value is None else value
 
     def _text(self, name: str, value: str) -> str:
@@ -84,12 +104,16 @@ class Cleaner:
         return text
 
     def _typed(self, name: str, value: Json, convert: Callable[[Json], Json]) -> Json:
-        if value == "":
+        if isinstance(value, str):
+            value = value.strip()
+        if value in ("", None):
             return None
         try:
             return convert(value)
         except (ValueError, TypeError, KeyError, OverflowError) as cause:
-            raise RowRejected(f"{name}: {value!r} is no {self._kinds[name]}") from cause
+            shown = repr(value)
+            shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+            raise RowRejected(f"{name}: {shown} is no {self._kinds[name]}") from cause
 
 
 def _is_plain(text: str) -> bool:
@@ -158,10 +182,32 @@ def _day(value: Json) -> Json:
     return date.fromisoformat(value[:10]).isoformat()
 
 
+def _moment(value: Json) -> Json:
+    if not isinstance(value, str) or len(value) < 16:
+        raise ValueError("no date with a time")
+    return datetime.fromisoformat(value).isoformat()
+
+
+def _mailbox(value: Json) -> Json:
+    try:
+        return str(parse_recipient(value))
+    except RowRejected as cause:
+        raise ValueError("no address") from cause
+
+
+def _web_address(value: Json) -> Json:
+    if not isinstance(value, str) or not _WEB_ADDRESS.fullmatch(value):
+        raise ValueError("no http or https address")
+    return value
+
+
 _CONVERT: Mapping[str, Callable[[Json], Json]] = {
     "str": lambda value: value if isinstance(value, str) else str(value),
     "int": _integer,
     "float": _number,
     "bool": _truth,
     "date": _day,
+    "datetime": _moment,
+    "email": _mailbox,
+    "url": _web_address,
 }

@@ -13,20 +13,24 @@ A run that is killed in step 5 leaves a draft from which nothing is sent; the sa
 because a person can be a recipient of a campaign once only.  Reads files; commits through the CampaignStore port.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tierii_mta.campaigns.audience import Audience, Contact, Reject, Survey
+from tierii_mta.campaigns.audience import Audience, Enrichment, Survey
 from tierii_mta.campaigns.examination import Examiner, Subject
 from tierii_mta.campaigns.expansion import Expansion, expand
+from tierii_mta.campaigns.feeds import Feed, Sources, open_feeds
 from tierii_mta.campaigns.inquiry import Inquiry
 from tierii_mta.campaigns.loading import Loader
-from tierii_mta.campaigns.problems import CampaignInvalid
+from tierii_mta.campaigns.problems import CampaignInvalid, Problem
 from tierii_mta.campaigns.rejects import RejectFile
+from tierii_mta.campaigns.screening import ExcludedDomains, Screen, Sieve, Suppressed
 from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.snapshot import make_snapshot
 from tierii_mta.campaigns.specification import Campaign
-from tierii_mta.campaigns.spool import Spool
+from tierii_mta.campaigns.spool import Order, Spool, Waiting
+from tierii_mta.campaigns.stages import Meter, Stage
 from tierii_mta.campaigns.store import CampaignRecord, CampaignState, CampaignStore, Draft
 from tierii_mta.campaigns.summary import Options, Progress, ShowProgress, Step, Summary
 from tierii_mta.campaigns.template import names_used
@@ -36,12 +40,11 @@ from tierii_mta.errors import CheckFailed, ConfigurationError, Conflict, NotFoun
 from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.quantities import parse_share
-from tierii_mta.queue.crashes import FaultLog
 from tierii_mta.queue.reserve import Reserve
 
 _LOADABLE = frozenset({CampaignState.DRAFT, CampaignState.FAILED})
 _FINAL = frozenset({CampaignState.COMPLETED, CampaignState.CANCELLED})
-_SHOW_EVERY = 500
+_MAX_PROBLEMS = 1000
 
 
 async def enqueue(
@@ -52,6 +55,9 @@ async def enqueue(
     sender: Sender,
     clock: Clock,
     suppression: SuppressionList | None = None,
+    sources: Sources | None = None,
+    enrichments: Sequence[Enrichment] = (),
+    screens: Sequence[Screen] = (),
     reserve: Reserve | None = None,
     folder: Path | None = None,
     options: Options | None = None,
@@ -60,90 +66,179 @@ async def enqueue(
 ) -> Summary:
     """Check the campaign, then accept its contacts; the order stands in the module. Idempotent.
 
-    Raises `CheckFailed` (3: file, template or contacts), `TooManyRejects` (4), `Refused` (5: From is not ours),
-    `NotFound` (6: `only` is nobody), `Conflict` (7: the id has other content, or is final), `Unavailable` (75: `NoRoom`
-    on the disk, among others; the same call goes on later). `suppression` lets a dry run count the suppressed; a real
-    run leaves that to the store. `folder` is where contacts are put aside, some 150 octets each.
+    Raises `CheckFailed` (3: file, template or contacts), `TooManyRejects` (4), `Refused` (5: From is not ours, or a
+    feed leads where we may not go), `NotFound` (6: `only` is nobody), `Conflict` (7: the id has other content, or is
+    final), `Unavailable` (75: a feed does not answer, `NoRoom` on the disk, among others; the same call goes on later).
+    `suppression` tells who is left out by it; the store has the last word. `enrichments` and `screens` come before the
+    rules of the campaign file. `folder` is where contacts are put aside, some 300 octets each.
     """
-    run = _Run(campaign, store, codec, sender, options or Options(), progress or _show_nothing, examiner)
+    meter, options = Meter(clock), options or Options()
+    run = _Run(campaign, store, codec, sender, clock, meter, options, progress or _show_nothing, examiner)
     started = clock.monotonic()
     # With a limit, the first of the file are taken first.
-    with Spool(folder, by_person=run.options.limit is None, reserve=reserve) as spool:
-        prepared = await run.prepare(clock, spool)
-        summary = prepared.summary
-        loader = Loader(campaign.specification, store, clock, summary, limit=run.options.limit, reserve=reserve)
-        if run.options.dry_run:
-            await loader.count(spool, suppression=suppression, tell=examiner.count if examiner else None)
-            summary.elapsed_s = clock.monotonic() - started
+    order = Order.GIVEN if options.limit is None else Order.NUMBER
+    with (
+        Spool(folder, order=Order.PERSON, reserve=reserve) as judged,
+        Spool(folder, order=order, reserve=reserve) as chosen,
+    ):
+        draft, record = await run.draft()
+        async with open_feeds(campaign, sources or Sources(), clock=clock, meter=meter) as feeds:
+            names = [feed.name for feed in feeds]
+            await run.judge(feeds, enrichments, judged)
+        await run.check_rejects(record, draft)
+        rules = [*screens, *run.rules(suppression)]
+        await run.screen(rules, names, judged, chosen)
+        summary = await run.inquire(draft, names)
+        loader = Loader(
+            campaign.specification, store, clock, summary, meter=meter, limit=options.limit, reserve=reserve
+        )
+        if options.dry_run:
+            loader.count(chosen)
+            summary.stages, summary.elapsed_s = meter.as_json(), clock.monotonic() - started
             return summary
         if reserve is not None:
             reserve.check()
-        opened = await store.open_draft(prepared.draft, reopen=run.options.reopen)
-        await loader.load(opened, spool, lifetime=sender.lifetime, show=run.show, total=prepared.rows)
-    summary.elapsed_s = clock.monotonic() - started
-    await store.start(campaign.id, report=summary.as_json(), now=clock.now(), opened=opened)
+        opened = await store.open_draft(draft, reopen=options.reopen)
+        await loader.load(opened, chosen, lifetime=sender.lifetime, show=run.show, total=run.survey.rows)
+    summary.stages, summary.elapsed_s = meter.as_json(), clock.monotonic() - started
+    await store.start(campaign.id, report=summary.report(), now=clock.now(), opened=opened)
     return summary
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A campaign that may be loaded."""
-
-    draft: Draft
-    rows: int
-    summary: Summary  # of what will not be loaded
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
-    """Steps 1 to 4: everything that can say no."""
+    """Steps 1 to 5: everything that can say no."""
 
     campaign: Campaign
     store: CampaignStore
     codec: TokenCodec
     sender: Sender
+    clock: Clock
+    meter: Meter
     options: Options
     show: ShowProgress
     examiner: Examiner | None
+    survey: Survey = field(default_factory=Survey)
+    notices: list[str] = field(default_factory=list)
+    _expansion: Expansion = field(init=False)
 
-    async def prepare(self, clock: Clock, spool: Spool) -> _Prepared:
+    async def draft(self) -> tuple[Draft, CampaignRecord | None]:
+        """Return what would be sent, and what the store knows under its id."""
         specification = self.campaign.specification
         self.sender.domain_of(specification.from_address, where=self.campaign.document.where(("from", "email")))
-        only = _parse_only(self.options.only)
-        expansion = expand(self.campaign)
-        self._check_links(expansion)
-        draft = self._draft(expansion, clock)
+        self._expansion = expand(self.campaign)
+        self._check_links(self._expansion)
+        draft = self._draft(self._expansion)
         record = await self.store.find(self.campaign.id)
         self._check_state(record, draft)
+        return draft, record
+
+    async def judge(self, feeds: Sequence[Feed], enrichments: Sequence[Enrichment], spool: Spool) -> None:
+        """Read the feeds: contacts are put aside, rejects written down, both counted."""
+        only, is_anybody = _parse_only(self.options.only), self.options.only is None
         audience = Audience(
-            self.campaign,
-            header_fields=expansion.header_fields,
+            self.campaign.specification,
+            feeds,
+            header_fields=self._expansion.header_fields,
             key_of=self.codec.person_key,
-            faults=FaultLog(clock),
+            clock=self.clock,
+            meter=self.meter,
+            enrichments=enrichments,
         )
-        survey, rejects_file = self._survey(audience, only, spool)
-        await self._check_rejects(survey, record, draft, clock)
+        numbers = {feed.name: number for number, feed in enumerate(feeds)}
+        survey, fields = self.survey, set[str]()
+        with RejectFile(self._beside("rejects"), audience.columns) as rejects:
+            async for batch in audience.judged():
+                for contact in batch.contacts:
+                    address = contact.address
+                    fields.update(contact.fields)
+                    if only is None or address.key == only.key:
+                        is_anybody = True
+                        place = len(spool), str(address), address.domain, contact.fields, numbers[contact.file]
+                        spool.put(Waiting(contact.person, *place, contact.line))
+                for reject in batch.rejects:
+                    survey.count_reject(reject)
+                    rejects.add((reject.file, reject.line), reject.stage, reject.reason, reject.columns, reject.cells)
+                survey.rows += len(batch.contacts) + len(batch.rejects)
+                self.show(Progress(step=Step.CHECKING, rows=survey.rows, rejected=survey.rejected))
+        if not is_anybody:
+            raise NotFound(f"{only} is not among the contacts", where=str(self.campaign.path))
+        self.notices = self._notices(audience.notices, fields)
+
+    def rules(self, suppression: SuppressionList | None) -> list[Screen]:
+        """Return the rules that the campaign file asks for."""
+        specification = self.campaign.specification
+        rules: list[Screen] = []
+        if specification.exclude.domains:
+            rules.append(ExcludedDomains(specification.exclude.domains))
+        if specification.exclude.suppression and suppression is not None:
+            marketing, list_id = specification.is_marketing, specification.list_id
+            rules.append(Suppressed(suppression, self.clock, is_marketing=marketing, list_id=list_id))
+        return rules
+
+    async def screen(self, rules: Sequence[Screen], feeds: Sequence[str], judged: Spool, chosen: Spool) -> None:
+        """Put aside who is written to, write down who is not; refuse an audience in which nobody is left."""
+        on_conflict = self.campaign.specification.dedupe.on_conflict
+        twice: list[Problem] = []
+        self.show(Progress(step=Step.SCREENING, rows=self.survey.rows, rejected=self.survey.rejected))
+        with RejectFile(self._beside("left-out"), ("email",)) as left_out:
+
+            def note(contact: Waiting, stage: Stage, reason: str) -> None:
+                left_out.add((feeds[contact.feed], contact.line), stage, reason, ("email",), (contact.recipient,))
+                if stage is Stage.DEDUPE and on_conflict == "error" and len(twice) < _MAX_PROBLEMS:
+                    where = f"{feeds[contact.feed]}:{contact.line}"
+                    twice.append(Problem(where, f"{contact.recipient} {reason}", line=contact.number))
+
+            sieve = Sieve(
+                rules, on_conflict=on_conflict, feeds=feeds, left_out=note, clock=self.clock, meter=self.meter
+            )
+            see = self.examiner.see if self.examiner is not None else None
+            await sieve.run(judged, chosen, self.survey, see=see)
+        if twice:
+            raise CampaignInvalid(twice)
+        if self.survey.contacts == 0 and len(judged) == self._left_out(Stage.EXCLUDE) + self._left_out(Stage.SEGMENT):
+            what = "every contact is excluded or out of the segment"
+            raise CheckFailed(what, where=self.campaign.document.where(("contacts",)), remedy="check both rules")
+
+    async def inquire(self, draft: Draft, feeds: Sequence[str]) -> Summary:
+        """Try each kind of contact, ask the examiner; return what will not be loaded."""
         max_bytes = self.sender.max_message_bytes
-        inquiry = Inquiry(self.campaign, expansion, draft.snapshot, max_bytes=max_bytes, now=clock.now())
+        inquiry = Inquiry(self.campaign, self._expansion, draft.snapshot, max_bytes=max_bytes, now=self.clock.now())
         await self._examine(
             Subject(
                 campaign=self.campaign,
-                expansion=expansion,
+                expansion=self._expansion,
                 snapshot=draft.snapshot,
-                survey=survey,
-                problems=tuple(inquiry.problems(survey)),
+                survey=self.survey,
+                feeds=feeds,
+                problems=tuple(inquiry.problems(self.survey)),
             )
         )
-        summary = Summary(campaign=self.campaign.id, notices=self._notices(audience, survey), rejects_file=rejects_file)
-        if only is None:
-            summary.rejected, summary.excluded = survey.rejected, survey.excluded
-        return _Prepared(draft, survey.rows, summary)
+        is_whole = self.options.only is None
+        rejects, left_out = self._beside("rejects"), self._beside("left-out")
+        return Summary(
+            campaign=self.campaign.id,
+            rejected=self.survey.rejected if is_whole else 0,
+            duplicates=self._left_out(Stage.DEDUPE),
+            suppressed=self._left_out(Stage.CONSENT),
+            excluded=self._left_out(Stage.EXCLUDE),
+            unsegmented=self._left_out(Stage.SEGMENT),
+            rejects_file=str(rejects) if self.survey.rejected else None,
+            left_out_file=str(left_out) if left_out.exists() else None,
+            notices=tuple(self.notices),
+        )
 
     async def _examine(self, subject: Subject) -> None:
         if self.examiner is not None:
             await self.examiner.examine(subject)
         elif subject.problems:
             raise CampaignInvalid(subject.problems)
+
+    def _left_out(self, stage: Stage) -> int:
+        return self.meter[stage].left_out
+
+    def _beside(self, kind: str) -> Path:
+        return self.campaign.folder / f"{self.campaign.id}.{kind}.csv"
 
     def _check_links(self, expansion: Expansion) -> None:
         texts = expansion.sources.texts.items()
@@ -157,9 +252,9 @@ class _Run:
                 remedy="set it to the https address under which recipients reach this installation",
             )
 
-    def _draft(self, expansion: Expansion, clock: Clock) -> Draft:
+    def _draft(self, expansion: Expansion) -> Draft:
         specification = self.campaign.specification
-        now = clock.now()
+        now = self.clock.now()
         snapshot, fingerprint = make_snapshot(specification, expansion, sender=self.sender, now=now)
         return Draft(
             id=self.campaign.id,
@@ -188,49 +283,26 @@ class _Run:
                 remedy="run it again for new recipients with --reopen",
             )
 
-    def _survey(self, audience: Audience, only: Address | None, spool: Spool) -> tuple[Survey, str | None]:
-        survey, is_anybody = Survey(), only is None
-        path = self.campaign.folder / f"{self.campaign.id}.rejects.csv"
-        with RejectFile(path, audience.columns) as rejects:
-            for verdict in audience.verdicts():
-                survey.count(verdict)
-                if isinstance(verdict, Contact):
-                    address = verdict.address
-                    if self.examiner is not None:
-                        self.examiner.see(verdict)
-                    if only is None or address.key == only.key:
-                        is_anybody = True
-                        spool.put(verdict.person, str(address), address.domain, verdict.fields)
-                elif isinstance(verdict, Reject):
-                    rejects.add(verdict.file, verdict.line, verdict.reason, verdict.columns, verdict.cells)
-                if survey.rows % _SHOW_EVERY == 0:
-                    self.show(Progress(step=Step.CHECKING, rows=survey.rows, rejected=survey.rejected))
-        if not is_anybody:
-            raise NotFound(f"{only} is not among the contacts", where=str(self.campaign.path))
-        return survey, str(path) if survey.rejected else None
-
-    async def _check_rejects(self, survey: Survey, record: CampaignRecord | None, draft: Draft, clock: Clock) -> None:
-        """Refuse an audience with too many rejects, or with nobody in it. A first loading ends `failed` for it."""
+    async def check_rejects(self, record: CampaignRecord | None, draft: Draft) -> None:
+        """Refuse an audience with too many rejects, or with no rows. A first loading ends `failed` for it."""
+        survey = self.survey
         if survey.rows == 0:
             raise CheckFailed("the feeds hold no contacts", where=self.campaign.document.where(("contacts",)))
-        if survey.contacts == 0 and survey.rejected == 0:
-            raise CheckFailed("every contact is excluded", where=self.campaign.document.where(("exclude",)))
-        if survey.rejected <= self._rejects_allowed(survey):
+        if survey.rejected <= self._rejects_allowed():
             return
-        reason = self._reject_sentence(survey)
+        reason = self._reject_sentence()
         if not self.options.dry_run and (record is None or record.state in _LOADABLE):
             await self.store.open_draft(draft)
-            await self.store.fail(draft.id, reason=reason, now=clock.now())
+            await self.store.fail(draft.id, reason=reason, now=self.clock.now())
         raise TooManyRejects(
             reason,
             where=self.campaign.document.where(("contacts",)),
-            remedy=f"see {self.campaign.folder / (self.campaign.id + '.rejects.csv')}; mend the rows, or raise "
-            "schema.max_rejects",
+            remedy=f"see {self._beside('rejects')}; mend the rows, or raise schema.max_rejects",
         )
 
-    def _rejects_allowed(self, survey: Survey) -> float:
-        schema = self.campaign.specification.schema_
-        if schema.on_invalid == "fail" or survey.contacts + survey.excluded == 0:
+    def _rejects_allowed(self) -> float:
+        schema, survey = self.campaign.specification.schema_, self.survey
+        if schema.on_invalid == "fail" or survey.sound == 0:
             return 0
         if schema.max_rejects is None:
             return survey.rows
@@ -238,13 +310,13 @@ class _Run:
             return schema.max_rejects
         return parse_share(schema.max_rejects) * survey.rows
 
-    def _reject_sentence(self, survey: Survey) -> str:
+    def _reject_sentence(self) -> str:
+        survey = self.survey
         worst = "; ".join(f"{count} × {reason}" for reason, count in survey.reasons.most_common(3))
         return f"{survey.rejected} of {survey.rows} rows were rejected ({worst})"
 
-    def _notices(self, audience: Audience, survey: Survey) -> tuple[str, ...]:
-        notices = list(audience.notices)
-        fields = {name for names in survey.field_sets for name in names}
+    def _notices(self, of_feeds: Sequence[str], fields: Collection[str]) -> list[str]:
+        notices = list(of_feeds)
         for name in self.campaign.specification.schema_.types:
             if name not in fields:
                 where = self.campaign.document.where(("schema", "types", name))
@@ -252,7 +324,7 @@ class _Run:
         url = self.sender.public_url or ""
         if self.campaign.specification.is_marketing and not url.startswith("https://"):
             notices.append(f"web.public_url: {url} is not https, which one-click unsubscribing needs (RFC 8058)")
-        return tuple(notices)
+        return notices
 
 
 def _parse_only(only: str | None) -> Address | None:

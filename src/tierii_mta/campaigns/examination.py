@@ -1,6 +1,6 @@
 """The port through which `enqueue` asks whether a campaign may go out.
 
-Owns what is shown to the examiner: every contact as it is judged, then the whole campaign, before anything is accepted.
+Owns what is shown to the examiner: everybody who is written to, then the whole campaign, before anything is accepted.
 `campaigns.preflight` implements it.  Pure.
 """
 
@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tierii_mta.campaigns.audience import Contact, Survey
+from tierii_mta.campaigns.audience import Survey
 from tierii_mta.campaigns.expansion import Expansion
 from tierii_mta.campaigns.problems import Problem
 from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.campaigns.spool import Waiting
 from tierii_mta.campaigns.store import Snapshot
 
 
@@ -23,17 +24,15 @@ class Subject:
     expansion: Expansion
     snapshot: Snapshot
     survey: Survey
+    feeds: Sequence[str]  # their names; `Waiting.feed` counts them
     problems: Sequence[Problem] = ()  # what keeps kinds of contacts from getting their mail
 
 
 class Examiner(Protocol):
     """Looks at one campaign, once."""
 
-    def see(self, contact: Contact) -> None:
-        """Take note of a contact that may be written to; called for each, in the order of the feeds."""
+    def see(self, contact: Waiting) -> None:
+        """Take note of somebody who is written to; called once for each, in no order."""
 
     async def examine(self, subject: Subject) -> None:
         """Judge the campaign; raises `CampaignInvalid` to refuse it. `subject.problems` are the examiner's to raise."""
-
-    def count(self, domain: str) -> None:
-        """Take note of somebody who would be accepted; called in a dry run alone."""

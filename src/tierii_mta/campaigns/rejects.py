@@ -1,16 +1,20 @@
-"""The reject file: rows that did not become contacts, with line and reason, for the operator to mend.
+"""The reject file: rows that did not become contacts, with line, stage and reason, for the operator to mend.
 
-Owns `ID.rejects.csv` beside the campaign file: written aside and put in place whole, removed when a run rejects
-nothing.  Cells that a spreadsheet would take for a formula are defused with an apostrophe.
+Owns `ID.rejects.csv` beside the campaign file, and `ID.left-out.csv` for sound rows that are not written to: each is
+written aside and put in place whole, removed when a run has nothing to tell.  Cells that a spreadsheet would take for a
+formula are defused with an apostrophe.
 """
 
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from tierii_mta.campaigns.stages import Stage
 from tierii_mta.errors import CheckFailed
+from tierii_mta.queue.delivery import Json
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -28,15 +32,17 @@ class RejectFile:
     def __enter__(self) -> Self:
         return self
 
-    def add(self, file: str, line: int, reason: str, columns: Sequence[str], cells: Sequence[str]) -> None:
-        """Write one rejected row. `columns` are its own feed's; cells beyond them follow at the end."""
+    def add(
+        self, where: tuple[str, int], stage: Stage, reason: str, columns: Sequence[str], cells: Sequence[Json]
+    ) -> None:
+        """Write the row at a file and line. `columns` are its own feed's; cells beyond them follow at the end."""
         self.count += 1
         if self._writer is None:
             self._open()
         by_name = dict(zip(columns, cells, strict=False))
         beyond = cells[len(columns) :]
-        row = [file, str(line), reason, *(by_name.get(name, "") for name in self._columns), *beyond]
-        self._writer.writerow([_defused(cell) for cell in row])
+        row = [*where, str(stage), reason, *(by_name.get(name, "") for name in self._columns), *beyond]
+        self._writer.writerow([_defused(_text(cell)) for cell in row])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -60,7 +66,13 @@ class RejectFile:
                 remedy="make the campaign's folder writable",
             ) from cause
         self._writer = csv.writer(self._stream)
-        self._writer.writerow(["file", "line", "reason", *map(_defused, self._columns)])
+        self._writer.writerow(["file", "line", "stage", "reason", *map(_defused, self._columns)])
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, str):
+        return cell
+    return "" if cell is None else json.dumps(cell, ensure_ascii=False, default=str)
 
 
 def _defused(cell: str) -> str:

@@ -1,9 +1,10 @@
-"""Contacts between the two passes of `enqueue`: put aside as they were judged, handed back by person.
+"""Contacts between the passes of `enqueue`: put aside as they were judged, handed back by person.
 
-Owns the file and its order.  The store's unique index begins with the person key, which is random: a thousand contacts
-in the order of their file touch a thousand pages of it, sorted ones a dozen; that is a third of all octets written.
-Sorted runs are written as they fill up and merged as they are read, so memory holds one run, and a page of each while
-merging.  The file is private, has no name in its folder, and is gone with the process.  Touches the file system.
+Owns the file and its order.  By person, the rows of one person stand together, which is how duplicates are found in no
+memory; and the store's unique index begins with the person key, which is random: a thousand contacts in the order of
+their file touch a thousand pages of it, sorted ones a dozen; that is a third of all octets written.  Sorted runs are
+written as they fill up and merged as they are read, so memory holds one run, and a page of each while merging.  The
+file is private, has no name in its folder, and is gone with the process.  Touches the file system.
 """
 
 import heapq
@@ -11,9 +12,11 @@ import marshal
 import os
 import tempfile
 from collections.abc import Iterator
+from enum import Enum
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import NamedTuple, Self
 
 from tierii_mta.errors import Unavailable
@@ -33,14 +36,27 @@ class Waiting(NamedTuple):
     recipient: str
     domain: str
     fields: dict[str, Json]
+    feed: int  # which of the campaign's
+    line: int  # where it stands there
+
+
+class Order(Enum):
+    """How contacts are handed back."""
+
+    GIVEN = "given"  # as they were put aside; costs nothing
+    PERSON = "person"  # of one person, by number
+    NUMBER = "number"
+
+
+_KEYS = MappingProxyType({Order.NUMBER: itemgetter(1)})  # by person is how they compare anyway
 
 
 class Spool:
     """Context manager: `put` while judging, then iterate, once or more often."""
 
-    def __init__(self, folder: Path | None, *, by_person: bool, reserve: Reserve | None = None) -> None:
-        """`folder`: where the file lies; None: where the system keeps temporary ones. Not `by_person`: as they came."""
-        self._folder, self._by_person, self._reserve = folder, by_person, reserve
+    def __init__(self, folder: Path | None, *, order: Order, reserve: Reserve | None = None) -> None:
+        """`folder`: where the file lies; None: where the system keeps temporary ones."""
+        self._folder, self._order, self._reserve = folder, order, reserve
         self._run: list[Waiting] = []
         self._pages: list[list[tuple[int, int]]] = []  # offset and size, by run
         self._size = self._count = 0
@@ -57,9 +73,12 @@ class Spool:
     ) -> None:
         self._file.close()
 
-    def put(self, person: PersonKey, recipient: str, domain: str, fields: dict[str, Json]) -> None:
+    def __len__(self) -> int:
+        return self._count
+
+    def put(self, contact: Waiting) -> None:
         """Put a contact aside. Raises `Unavailable` if the disk takes no more, `NoRoom` before it is full."""
-        self._run.append(Waiting(person, self._count, recipient, domain, fields))
+        self._run.append(contact)
         self._count += 1
         if len(self._run) >= _RUN:
             self._write()
@@ -68,15 +87,17 @@ class Spool:
         """Yield every contact put aside so far."""
         self._write()
         runs = [self._read(pages) for pages in self._pages]
-        return heapq.merge(*runs) if self._by_person else chain.from_iterable(runs)
+        if self._order is Order.GIVEN:
+            return chain.from_iterable(runs)
+        return heapq.merge(*runs, key=_KEYS.get(self._order))
 
     def _write(self) -> None:
         if not self._run:
             return
         if self._reserve is not None:
             self._reserve.check()
-        if self._by_person:
-            self._run.sort()
+        if self._order is not Order.GIVEN:
+            self._run.sort(key=_KEYS.get(self._order))
         pages = []
         for start in range(0, len(self._run), _PAGE):
             page = marshal.dumps([tuple(one) for one in self._run[start : start + _PAGE]])

@@ -3,7 +3,7 @@
 Owns the summary's names, which are a contract.  Pure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,8 +23,9 @@ class Options:
 class Step(StrEnum):
     """What the command is doing."""
 
-    CHECKING = "checking"  # first pass: every row is judged
-    LOADING = "loading"  # second pass: contacts are accepted
+    CHECKING = "checking"  # every row is judged
+    SCREENING = "screening"  # who of the contacts is written to
+    LOADING = "loading"  # contacts are accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,13 @@ class Summary:
     rejected: int = 0
     duplicates: int = 0  # the person is a recipient already, from this run or an earlier one
     suppressed: int = 0
-    excluded: int = 0  # by `exclude.domains`
-    unsegmented: int = 0
+    excluded: int = 0  # by `exclude`
+    unsegmented: int = 0  # out of the segment
     elapsed_s: float = 0.0
-    rejects_file: str | None = None
+    rejects_file: str | None = None  # rows to be mended
+    left_out_file: str | None = None  # sound rows that are not written to
     notices: tuple[str, ...] = ()
+    stages: Sequence[Json] = ()  # each with rows, left_out and seconds
 
     @property
     def rows(self) -> int:
@@ -73,3 +76,19 @@ class Summary:
             "unsegmented": self.unsegmented,
             "elapsed_s": round(self.elapsed_s, 3),
         }
+
+    def report(self) -> dict[str, Json]:
+        """Return the load report that is kept with the campaign: the summary, and each stage with count and time."""
+        return {**self.as_json(), "stages": list(self.stages)}
+
+    def waterfall(self) -> list[tuple[str, int]]:
+        """Return what is taken from the rows, in order, and what is left: from `rows` down to `to send`."""
+        return [
+            ("rows", self.rows),
+            ("invalid", -self.rejected),
+            ("duplicate", -self.duplicates),
+            ("suppressed", -self.suppressed),
+            ("excluded", -self.excluded),
+            ("out of segment", -self.unsegmented),
+            ("to send", self.accepted),
+        ]

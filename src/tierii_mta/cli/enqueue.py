@@ -45,7 +45,7 @@ async def enqueue(
     options = Options(dry_run=dry_run, limit=limit, only=only, reopen=reopen)
     async with opened(call) as installation:
         summary = await accept(call, installation, campaign, options)
-        shown: dict[str, Any] = summary.as_json()
+        shown: dict[str, Any] = summary.report()
         _tell(call, summary, is_dry_run=dry_run)
         if wait and not dry_run:
             with Progress(call.output, campaign.id) as progress:
@@ -74,6 +74,7 @@ async def accept(
             sender=installation.sender,
             clock=installation.clock,
             suppression=installation.suppression,
+            sources=installation.feed_sources,
             reserve=installation.reserve,
             folder=Path(installation.settings.data_dir),
             options=options,
@@ -86,6 +87,8 @@ def _tell(call: Invocation, summary: Summary, *, is_dry_run: bool) -> None:
         call.output.note(f"note: {notice}")
     if summary.rejects_file:
         call.output.note(f"rejected rows, with their reasons: {summary.rejects_file}")
+    if summary.left_out_file:
+        call.output.note(f"rows left out, with their reasons: {summary.left_out_file}")
     if call.is_json:
         return
     counts = {name: value for name, value in summary.as_json().items() if value and name not in ("campaign", "rows")}
@@ -97,3 +100,12 @@ def _tell(call: Invocation, summary: Summary, *, is_dry_run: bool) -> None:
     )
     rows = f"{summary.rows} {'row' if summary.rows == 1 else 'rows'}"
     call.output.record({}, f"{summary.campaign}: {rows}: {words or 'nothing to do'}; {seconds} s")
+    for line in waterfall_lines(summary):
+        call.output.note(line)
+
+
+def waterfall_lines(summary: Summary) -> list[str]:
+    """Return the way from the rows to those written to, a line a step; steps that took nothing are left out."""
+    steps = [(name, count) for name, count in summary.waterfall() if count or name in {"rows", "to send"}]
+    width = max(len(f"{count:,}") for _, count in steps)
+    return [f"  {name:<15} {count:>{width},}" for name, count in steps]

@@ -11,9 +11,11 @@ import click
 from tierii_mta.campaigns import specification
 from tierii_mta.campaigns.audience import Audience, Contact
 from tierii_mta.campaigns.expansion import expand
+from tierii_mta.campaigns.feeds import open_feeds
 from tierii_mta.campaigns.plate import Job, Plate
 from tierii_mta.campaigns.snapshot import make_snapshot
 from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.campaigns.stages import Meter
 from tierii_mta.campaigns.summary import Options
 from tierii_mta.cli.enqueue import accept
 from tierii_mta.cli.installation import opened
@@ -23,7 +25,6 @@ from tierii_mta.daemon.installation import Installation
 from tierii_mta.errors import CheckFailed, NotFound, Refused
 from tierii_mta.mail.message_id import random_message_id
 from tierii_mta.outbound.content import RenderFailed
-from tierii_mta.queue.crashes import FaultLog
 
 _SHOWN_FIELDS = ("From", "To", "Reply-To", "Subject", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post")
 
@@ -57,7 +58,7 @@ async def preview(call: Invocation, file: Path, contact: str | None, form: str) 
     campaign = specification.load(file, environ=os.environ)
     async with opened(call) as installation:
         _warn_of_foreign_domain(call, installation, campaign)
-        data = _print(installation, campaign, contact)
+        data = await _print(installation, campaign, contact)
     if form == "raw" and not call.is_json:
         sys.stdout.buffer.write(data)
         return
@@ -72,17 +73,21 @@ async def preview(call: Invocation, file: Path, contact: str | None, form: str) 
     )
 
 
-def _print(installation: Installation, campaign: Campaign, contact: str | None) -> bytes:
+async def _print(installation: Installation, campaign: Campaign, contact: str | None) -> bytes:
     sender, clock = installation.sender, installation.clock
     expansion = expand(campaign)
     snapshot, _ = make_snapshot(campaign.specification, expansion, sender=sender, now=clock.now())
-    audience = Audience(
-        campaign,
-        header_fields=expansion.header_fields,
-        key_of=installation.codec.person_key,
-        faults=FaultLog(clock),
-    )
-    chosen = _contact(audience, contact)
+    meter = Meter(clock)
+    async with open_feeds(campaign, installation.feed_sources, clock=clock, meter=meter) as feeds:
+        audience = Audience(
+            campaign.specification,
+            feeds,
+            header_fields=expansion.header_fields,
+            key_of=installation.codec.person_key,
+            clock=clock,
+            meter=meter,
+        )
+        chosen = await _contact(audience, contact)
     job = Job(
         recipient=chosen.address,
         contact=chosen.fields,
@@ -108,9 +113,9 @@ def _warn_of_foreign_domain(call: Invocation, installation: Installation, campai
         call.output.note(f"note: enqueue will refuse it: {cause}")
 
 
-def _contact(audience: Audience, email: str | None) -> Contact:
+async def _contact(audience: Audience, email: str | None) -> Contact:
     wanted = parse_address(email).key if email else None
-    for verdict in audience.verdicts():
-        if isinstance(verdict, Contact) and wanted in (None, verdict.address.key):
-            return verdict
+    async for each in audience.contacts():
+        if wanted in (None, each.address.key):
+            return each
     raise NotFound("is not among the valid contacts" if email else "there is no valid contact", where=email)

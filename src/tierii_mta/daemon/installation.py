@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tierii_mta.authentication.dkim import DkimKey
+from tierii_mta.campaigns.feeds import Reach, Sources
 from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock
@@ -38,6 +39,7 @@ from tierii_mta.queue.reserve import Reserve
 from tierii_mta.queue.schedule import RetrySchedule
 from tierii_mta.queue.store import Accepted, QueueStore
 from tierii_mta.storage.database import Database
+from tierii_mta.storage.foreign import ForeignDatabases
 
 if TYPE_CHECKING:  # it brings an HTTP client, which commands need not wait for
     from tierii_mta.correspondence.notify import EventReaders
@@ -94,6 +96,11 @@ class Installation:
         settings = self.settings
         size = settings.storage.reserve if settings.database == "sqlite" else 0
         return Reserve(folder=Path(settings.data_dir), size_bytes=size)
+
+    @property
+    def feed_sources(self) -> Sources:
+        """What contact feeds may use of this machine."""
+        return Sources(databases=ForeignDatabases(), reach=Reach(self.settings.feeds.allow))
 
     @cached_property
     def sender(self) -> Sender:

@@ -30,11 +30,15 @@ from tierii_mta.campaigns.specification.sections import (
     ExcludeSection,
     Feed,
     FollowUpSection,
+    ForeignFeed,
     FromSection,
     GuardsSection,
     HeaderName,
+    HttpFeed,
     InlineFeed,
+    JsonFeed,
     Line,
+    ListFeed,
     ListSection,
     NotifySection,
     RateSection,
@@ -42,6 +46,7 @@ from tierii_mta.campaigns.specification.sections import (
     ScheduleSection,
     SchemaSection,
     Section,
+    SqlFeed,
     StopReason,
     TemplateSection,
     TrackingSection,
@@ -54,7 +59,20 @@ from tierii_mta.mail.address import Address
 from tierii_mta.queue.delivery import Json, Priority
 from tierii_mta.yaml12 import Document
 
-__all__ = ["Campaign", "CsvFeed", "InlineFeed", "Specification", "load", "parse", "read"]
+__all__ = [
+    "Campaign",
+    "CsvFeed",
+    "ForeignFeed",
+    "HttpFeed",
+    "InlineFeed",
+    "JsonFeed",
+    "ListFeed",
+    "Specification",
+    "SqlFeed",
+    "load",
+    "parse",
+    "read",
+]
 
 _ALIASES = {"batch_size": "size", "batch_delay": "delay", "delay_minutes": "delay"}
 
@@ -187,7 +205,11 @@ def read(canonical: Mapping[str, Json]) -> Specification:
 def _campaign(document: Document, path: Path, environ: Environ) -> Campaign:
     if not isinstance(document.value, dict):
         raise CheckFailed("is not a mapping of keys", where=document.file, remedy="see docs/reference/campaign-yaml.md")
-    problems: list[Problem] = [*availability.refusals(document), *stray_references(document)]
+    problems: list[Problem] = [
+        *availability.refusals(document),
+        *availability.unknown_feeds(document),
+        *stray_references(document),
+    ]
     specification: Specification | None = None
     try:
         specification = Specification.model_validate(document.value)

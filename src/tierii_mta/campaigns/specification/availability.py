@@ -7,9 +7,14 @@ that these findings stand beside all others.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 
 from tierii_mta.campaigns.problems import Problem, problem_at
-from tierii_mta.yaml12 import Document, KeyPath
+from tierii_mta.campaigns.specification.sections import FEED_TYPES
+from tierii_mta.yaml12 import Document, KeyPath, nearest
+
+FEED_GROUP = "tierii_mta.feeds"
+"""The entry points under which packages bring feeds."""
 
 Test = Callable[[object], bool]
 
@@ -34,10 +39,9 @@ class _Missing:
 
 
 _MISSING = (
-    _Missing(("contacts", "*", "type"), lambda value: value in {"json", "sql", "http"}, "a feed of this type"),
+    _Missing(("contacts", "*", "type"), lambda value: value == "list", "a stored list"),
     _Missing(("campaign", "pool"), _is_other_than("default"), "a pool of a campaign's own"),
     _Missing(("template", "inline_css"), _is_true, "inlining of CSS"),
-    _Missing(("dedupe", "on_conflict"), _is_other_than("first"), "this way of settling duplicates"),
     _Missing(("segment",), _is_set, "a segment"),
     _Missing(("exclude", "campaigns_within"), _is_set, "excluding by earlier campaigns"),
     _Missing(("batch", "delay"), _is_other_than("0s", "0", 0), "a delay between batches"),
@@ -68,6 +72,18 @@ def refusals(document: Document) -> Iterator[Problem]:
         for path, value in _reach(document.value, missing.keys, ()):
             if missing.asks(value):
                 yield problem_at(document, path, f"{missing.feature} is not available in this version", "remove it")
+
+
+def unknown_feeds(document: Document) -> Iterator[Problem]:
+    """Yield a finding for each feed whose type is neither ours nor an installed package's."""
+    for path, value in _reach(document.value, ("contacts", "*", "type"), ()):
+        if not isinstance(value, str) or value in FEED_TYPES:
+            continue
+        types = [*FEED_TYPES, *sorted(entry_points(group=FEED_GROUP).names)]
+        if value not in types:
+            meant = nearest(value, types)
+            remedy = f"did you mean {meant}?" if meant else "a package may bring it; see docs/operate/feeds.md"
+            yield problem_at(document, path, f"{value!r} is not one of {', '.join(map(repr, types))}", remedy)
 
 
 def _reach(value: object, keys: tuple[str, ...], path: KeyPath) -> Iterator[tuple[KeyPath, object]]:

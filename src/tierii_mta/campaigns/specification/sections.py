@@ -10,7 +10,17 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, PlainValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    PlainValidator,
+    Tag,
+)
 from pydantic import model_validator as check_section
 
 from tierii_mta.campaigns.specification.vocabulary import RESERVED_NAMES
@@ -170,7 +180,8 @@ class InlineFeed(Section):
 class JsonFeed(Section):
     type: Literal["json"]
     path: FilePath
-    items: str | None = None
+    encoding: str = "auto"
+    items: str | None = None  # keys that lead to the array, joined by dots
     map: dict[str, str] = {}
 
 
@@ -184,18 +195,49 @@ class SqlFeed(Section):
 class HttpFeed(Section):
     type: Literal["http"]
     url: str
-    auth: str | None = None
+    auth: str | None = None  # a bearer token, or scheme and credentials
     items: str | None = None
-    next: str | None = None
+    next: str | None = None  # keys that lead to the next page's address
     map: dict[str, str] = {}
 
 
-Feed = Annotated[CsvFeed | InlineFeed | JsonFeed | SqlFeed | HttpFeed, Field(discriminator="type")]
+class ListFeed(Section):
+    type: Literal["list"]
+    name: str
+
+
+class ForeignFeed(Section):
+    """A feed of an installed package, which knows its own keys."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    type: str
+    map: dict[str, str] = {}
+
+
+FEED_TYPES = ("csv", "json", "sql", "http", "inline", "list")
+
+
+def _feed_type(feed: Any) -> str | None:
+    kind = feed.get("type") if isinstance(feed, dict) else getattr(feed, "type", None)
+    return kind if kind in FEED_TYPES or not isinstance(kind, str) else "foreign"
+
+
+Feed = Annotated[
+    Annotated[CsvFeed, Tag("csv")]
+    | Annotated[JsonFeed, Tag("json")]
+    | Annotated[SqlFeed, Tag("sql")]
+    | Annotated[HttpFeed, Tag("http")]
+    | Annotated[InlineFeed, Tag("inline")]
+    | Annotated[ListFeed, Tag("list")]
+    | Annotated[ForeignFeed, Tag("foreign")],
+    Discriminator(_feed_type),
+]
 
 
 class SchemaSection(Section):
     required: list[str] = ["email"]
-    types: dict[str, Literal["str", "int", "float", "bool", "date"]] = {}
+    types: dict[str, Literal["str", "int", "float", "bool", "date", "datetime", "email", "url"]] = {}
     on_invalid: Literal["reject", "fail"] = "reject"
     max_rejects: Annotated[int | str, PlainValidator(_reject_limit)] | None = None  # rows, or "2%"; none: no limit
 

@@ -190,6 +190,14 @@ class RetentionSettings(Section):
     inbox: Wait = key(timedelta(days=365), "how long received mail is kept")
 
 
+class FeedsSettings(Section):
+    allow: tuple[str, ...] = key(
+        (),
+        "hosts and networks that http feeds of campaigns may reach besides the public Internet",
+        example="allow: [crm.internal, 10.1.0.0/16]",
+    )
+
+
 class ComplianceSettings(Section):
     postal_address: str | None = key(None, "the sender's postal address, for footers", later=True)
     preflight: Literal["offline", "enforce"] = key(
@@ -262,6 +270,7 @@ transports:
     web: WebSettings = key(WebSettings(), "the web child process")
     storage: StorageSettings = key(StorageSettings(), "where it is kept")
     retention: RetentionSettings = key(RetentionSettings(), "how long rows are kept")
+    feeds: FeedsSettings = key(FeedsSettings(), "where contacts come from")
     compliance: ComplianceSettings = key(ComplianceSettings(), "rules of mass mail")
     notify: tuple[NotifySettings, ...] = key(
         (),
