@@ -25,7 +25,7 @@ PLAIN: tuple[TextPattern, ...] = (
         r"""
         refused due to recipient preferences|\bsuppressed sending\b|\bsuppression list\b
         (?:not|n't|only) accept(?:s|ing)? (?:\w+ ){0,2}MESSAGE from (?:\w+ ){0,2}(?:senders|outside|external)
-        (?:not|n't) accept(?:s|ing)? (?:\w+ ){0,2}MESSAGE from (?:your address|<>)
+        (?:not|n't) accept(?:s|ing)? (?:\w+ ){0,2}MESSAGE from (?:your address|your domain|<>)
         recipient (?:has )?blocked (?:the|this) sender|you have been blocked by (?:the )?(?:recipient|user)
         \bsender(?: address| domain)? (?:\w+ ){0,2}(?:blocked|blacklisted|blocklisted) by (?:the )?(?:recipient|user)
         """,
@@ -133,11 +133,14 @@ PLAIN: tuple[TextPattern, ...] = (
         bounce between two servers
         """,
     ),
-    phrases(ReplyClass.VIRUS_RELATED, r"\bvirus|\binfected\b|\bmalware\b|\btrojan\b|\bclamav\b|\beicar\b|\bphish"),
+    phrases(
+        ReplyClass.VIRUS_RELATED,
+        r"\b(?:anti-?)?virus|\bmalicious|\binfected\b|\bmalware\b|\btrojan\b|\bclamav\b|\beicar\b|\bphish",
+    ),
     phrases(
         ReplyClass.PROHIBITED_ATTACHMENT,
         r"""
-        FILEs? THEN (?:prohibited|blocked|banned|denied|rejected|forbidden)
+        FILEs? THEN (?:prohibited|blocked|banned|denied|rejected|refused|forbidden)
         FILEs? THEN (?:disallowed|not (?:allowed|accepted|permitted))
         (?:prohibited|banned|forbidden|blocked|disallowed|unacceptable|dangerous|illegal) (?:FILE|content type)
         accept\w* (?:e-?)?mail with attachments?
@@ -151,10 +154,10 @@ PLAIN: tuple[TextPattern, ...] = (
         (?:suspicion of|suspected|likely|appears to be|scored as|resembles) (?:\w+ ){0,3}(?:spam|junk|bulk|suspicious)
         (?:likely|appears to be) (?:\w+ ){0,3}unsolicited
         spam (?:message|mail|e-?mail|content|score|classification|detected|found)
-        score\b.{0,30}\bspam|\bspam\b.{0,20}\bscore|- spam\b|\bsuspected spam\b
+        score\b.{0,30}\bspam|\bscore (?:\w+ )?too high|\bspam\b.{0,20}\bscore|- spam\b|\bsuspected spam\b
         spamassassin|\bdt:spm\b|mcspamsignature|mail content denied|unsolicited (?:bulk|commercial)
         (?:rejected|refused|blocked|denied) (?:as|because of|due to|for) (?:\w+ ){0,2}(?:spam|unsolicited|junk)
-        message content (?:rejected|blocked|denied)|content (?:filter|rejected)
+        message content (?:rejected|blocked|denied)|content (?:\w+ ){0,4}unacceptable|content (?:filter|rejected)
         (?:bad|suspicious|blocked) (?:url|link|uri)|banned content
         not accepted for policy reasons|\[ph01\]
         """,
@@ -167,7 +170,7 @@ PLAIN: tuple[TextPattern, ...] = (
         over ?quota|over (?:the |its |his |her )quota|mail ?box(?:es)? full
         quota (?:is |has been )?(?:exceed|full|exhaust)
         exceed\w* (?:\w+ ){0,3}(?:quota|storage|mailbox size)
-        (?:not enough|insufficient) (?:system |disk )?(?:space|storage)
+        (?:not enough|insufficient|out of|exceeded \S{2,10}) (?:system |disk )?(?:space|storage)
         disk quota|disk full|no space left|space has been used up|too many messages on the server
         PERSON THEN exceed\w* (?:\w+ ){0,3}(?:limit|storage|space)|mail ?box size limit
         """,
@@ -205,7 +208,7 @@ TEXTS: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.RELAY_DENIED,
         r"""
-        relay(?:ing)? (?:access )?(?:is )?(?:denied|prohibited|rejected|not (?:permitted|allowed))
+        relay(?:ing)? (?:access )?(?:is )?(?:denied|refused|prohibited|rejected|not (?:permitted|allowed))
         unable to relay|(?:not|cannot|can't|won't) (?:\w+ ){0,3}relay|open relay
         no relay(?:ing)?\b|as a relay|not a gateway|non-local e-?mail
         (?:do not|don't|doesn't) handle mail for (?!that user)
@@ -223,7 +226,8 @@ TEXTS: tuple[TextPattern, ...] = (
         PERSON THEN (?:locked|terminated|discontinued|not active)
         PERSON THEN no longer (?:active|available|in use|valid|accept|with us)
         \(554\.30\)|(?:disabled|deactivated|inactive|archived|suspended) (?:account|mail ?box|recipient|user)
-        recipient suspend|(?:account|user|mailbox)disabled|disableduser|inactive e-?mail
+        recipient suspend|(?:user|account|mail ?box) (?:is )?on hold|(?:account|user|mailbox)disabled|disableduser
+        inactive e-?mail
         (?:user|account|mail ?box|recipient|address)(?: <>)? (?:\w+ ){0,3}(?:deleted|removed|retired)\b
         PERSON THEN (?:frozen|terminated)|has left (?:the|our|this)
         (?:user|recipient|person) (?:is )?no longer (?:at|works|here)
@@ -233,7 +237,7 @@ TEXTS: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.BAD_DOMAIN,
         r"""
-        (?:domain|domain name|host or domain name)\b.{0,40}\b(?:not found|does not exist|doesn't exist|nxdomain)
+        \b(?:domain|domain name)\b.{0,40}\b(?:not found|does not exist|doesn't exist|nxdomain|not be found)
         domain\b.{0,40}\b(?:not reachable|does not accept|no longer)
         recipient domain must exist|\binvalid (?:recipient )?domain\b|nonexistent ?domain|infodomainnonexistent|nxdomain
         (?:weren't|not) able to find the recipient domain|no such (?:domain|host)|unknown (?:domain|host)
@@ -255,7 +259,8 @@ TEXTS: tuple[TextPattern, ...] = (
         bad-recipient|\bbadrcptto\b|(?:can't|cannot) accept user|not have an account
         PERSON THEN non-?exist
         NONE (?:such )?(?:\w+ )?(?:e-?mail )?PERSON
-        does(?:n't| not) have an? \S{1,80} account|nosuchuser|not our customer
+        does(?:n't| not) have an? \S{1,80} account|nosuchuser|not our customer|no such customer
+        not an? (?:local )?(?:user|recipient|mail ?box)\b|not in (?:the|our|my) (?:\w+ )?(?:address book|directory)
         not an? (?:known|valid|existing) (?:\w+ )?(?:user|recipient|mail ?box|address)
         (?:e-?mail )?address (?:\w+ ){0,2}(?:couldn't|could not|wasn't|was not|cannot) (?:be )?found
         (?:user|account) unavailable|address rejected: (?:user|undeliverable|unverified)|recipient verify failed
@@ -272,7 +277,7 @@ TEXTS: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.CONTENT_RELATED,
         r"""
-        MESSAGE THEN too (?:big|large|long)
+        MESSAGE THEN too (?:big|large|long)|MESSAGE THEN (?:bigger|larger) than
         MESSAGE THEN exceed\w* (?:\w+ ){0,4}(?:size|limit|maximum)
         max(?:imum)? (?:message |e-?mail )?size|max(?:imum)? message|size limit|line length|MESSAGE (?:is )?malformed
         (?<!=)\b8 ?bit|smtputf8|utf-?8|non-ascii|internationali[sz]ed|charset
@@ -303,7 +308,7 @@ TEXTS: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.BAD_CONNECTION,
         r"""
-        timed? ?-?out|connection (?:lost|reset|closed|dropped|aborted)|lost connection|broken pipe
+        timed? ?-?out|connection (?:lost|reset|closed|dropped|aborted)|lost connection|closed the connection|broken pipe
         tls (?:handshake|negotiation|session)|handshake fail|certificate validation
         """,
     ),
@@ -325,7 +330,7 @@ TEXTS: tuple[TextPattern, ...] = (
         polic(?:y|ies)|administrative|prohibit|not (?:allowed|permitted|authori[sz]ed|accepted)
         access denied|denied by|refused by|restrict|(?:security|local) (?:reason|rule)|custom rule
         rejected by (?:\w+ ){0,3}(?:rule|admin|filter)
-        closed mailing list|organi[sz]ational settings|low priority
+        closed mailing list|only (?:members|subscribers)|organi[sz]ational settings|low priority
         only accepts? (?:mail|messages)|allowed senders|message (?:rejected|refused|blocked|denied|filtered)
         (?<!temporarily )(?:rejected|refused) (?:the |your |this )?message|blocked senders?\b|sender (?:is )?blocked
         \bdenied [(\[]

@@ -55,7 +55,7 @@ _BARRED: tuple[Row, ...] = (
     (r"\b(?:pas|n'avez)\b", r"autoris|permission"),
     r"non dispo\w{1,5} dell.autorizzazione|niet gemachtigd|geen (?:machtiging|toestemming)|nie masz uprawnień",
     r"(?:нет|отсутствуют) (?:разрешени|прав)|izniniz yok|アクセス許可がありません|送信する(?:権限|許可)",
-    r"没有(?:权限|许可)|沒有權限|권한이 없",
+    r"受信拒否|没有(?:权限|许可)|沒有權限|권한이 없",
 )
 _NO_DOMAIN: tuple[Row, ...] = (
     (r"dom(?:äne|ain)(?:n?name)?\b", r"nicht gefunden|existiert nicht|unbekannt"),
@@ -68,7 +68,7 @@ _NO_DOMAIN: tuple[Row, ...] = (
 _NOBODY: tuple[Row, ...] = (
     # German, French
     (
-        r"\b(?:benutzer|empfänger|empfaenger|adressat|adresse|postfach|teilnehmer)\b",
+        r"(?:benutzer|empfänger|empfaenger|adressat|adresse|postfach|teilnehmer)\b",
         r"\b(?:unbekannt|existiert nicht|ungültig|nicht (?:gefunden|bekannt|vorhanden))",
     ),
     r"unbekannter? (?:benutzer|empfänger|adressat)|kein (?:solcher )?(?:benutzer|empfänger|postfach)",
@@ -124,7 +124,7 @@ _NOBODY: tuple[Row, ...] = (
     (r"χρήστης|παραλήπτης|διεύθυνση", r"άγνωστ|δεν υπάρχει|δεν βρέθηκε"),
     (r"\b(?:kullanıcı|adres|alıcı|hesap)", r"\b(?:bulunamad|geçersiz|bilinmiyor|mevcut değil)"),
     # Japanese, Chinese, Korean
-    (r"宛先|ユーザ|アドレス|受信者|メールボックス|ディレクトリ", r"見つか|存在し|不明|存在せ"),
+    (r"宛先|ユーザ|アドレス|受信者|メールボックス|ディレクトリ", r"見つか|存在し|不明|存在せ|間違|誤って"),
     r"存在しません|見つかりません",
     (
         r"用户|使用者|收件人|收件者|邮箱|郵箱|信箱|账号|帳號|地址",

@@ -32,7 +32,8 @@ REPORTED: tuple[TextPattern, ...] = (
         have been failing for a long time|unreachable for too long|aborted after [\d.]{1,8} hour
         no longer be retried|exceeded maximum delivery
         delivery (?:attempts? )?(?:has )?timed out|occurred after \d{1,4} attempt
-        too many (?:failed )?(?:delivery )?attempts|has stopped trying|in the time limit specified|maximum time expired
+        too many (?:failed )?(?:delivery )?attempts|has stopped trying|in the queue for|attempted for \d
+        undeliverable after|in the time limit specified|maximum time expired
         no longer retrying|unable to deliver in \d{1,6}
         """,
     ),
@@ -47,7 +48,8 @@ REPORTED: tuple[TextPattern, ...] = (
         (?:unknown|no such) (?:host|domain)|host unknown
         (?:host|domain)(?: \S{1,255})? (?:is )?unknown
         couldn't find (?:any host|a mail exchanger)|host or domain name not found|name or service not known
-        all relevant mx records point to non-?existent|domain \S{1,255} couldn't be found
+        all relevant mx records point to non-?existent|domain\b.{0,60}\b(?:could not|couldn't) be found
+        \bno (?:mx|a)(?: or (?:mx|a))? records?\b
         dns type '?\w{1,4}'? lookup .{0,200}nxdomain
         remote domain does(?:n'?t| not) exist|no mx found for domain|invalid domain name|has no valid mail exchanger
         could not find a gateway for
@@ -61,7 +63,8 @@ REPORTED: tuple[TextPattern, ...] = (
         wasn't able to establish an smtp connection
         connection (?:to mail exchanger )?(?:failed|refused)|can(?:'t|not) connect|unable to connect|no route to host
         network error|not reachable|is not responding|did not respond|socket error|server unavailable or busy
-        recipient server unavailable|failed to connect|no longer responding|connect to \S{1,255}: |destination mxs
+        recipient server unavailable|failed to connect|no longer responding|cannot contact|(?:unable|failed) to reach
+        connect to \S{1,255}: |destination mxs
         """,
     ),
     phrases(
@@ -73,7 +76,7 @@ REPORTED: tuple[TextPattern, ...] = (
         ReplyClass.INVALID_RECIPIENT,
         r"""
         recipient name is not recogni[sz]ed|unknown recipient
-        not listed in (?:\w+ ){0,2}(?:name & address book|directory|domino)
+        not (?:listed )?in (?:\w+ ){0,2}(?:name & address book|address book|directory|domino)
         (?:user|recipient|address|mailbox|account) (?:is )?(?:not known|unknown|not found|not exist\b)
         (?:user|recipient|address|mailbox|account) (?:does not|doesn't) exist
         address (?:is )?(?:wrong|not found)|address couldn't be found|wasn't found at
@@ -132,7 +135,7 @@ REPORTED: tuple[TextPattern, ...] = (
         r"""
         command (?:died|failed|output)|child (?:status|process)|smtp communication problem|transfer failure
         pipe to \||temporary failure|mailer error|operating system error
-        unknown mailer error
+        unknown mailer error|exit status|cannot execute|mailer crashed
         local delivery failed|(?:couldn't|could not|cannot|can't|unable to) (?:create|open|write|lock)|system error
         configuration error
         procmail|permission denied|ldap server|transmission failure
