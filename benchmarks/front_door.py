@@ -12,12 +12,18 @@ from benchmarks.ours import Ours
 from benchmarks.sink import free_port
 from benchmarks.source import SENDER, Login, hand_in
 from benchmarks.testbed import SELECTOR, SENDER_DOMAIN, Testbed
+from tierii_mta.correspondence.mailboxes.jobs import JobState
 from tierii_mta.queue.delivery import State
-from tierii_mta.storage.codes import STATE
+from tierii_mta.queue.received import InboxState
+from tierii_mta.storage.codes import INBOX_STATE, MAILBOX_JOB, STATE
 
 MAILBOX_DOMAIN = "inbox.example"
 _USER = "bench"
 _PATIENCE_S = 600
+_UNDONE = (
+    f"SELECT (SELECT COUNT(*) FROM inbox WHERE state = {INBOX_STATE[InboxState.NEW]}), "
+    f"(SELECT COUNT(*) FROM mailbox_job WHERE state = {MAILBOX_JOB[JobState.WAITING]})"
+)
 _MANY = 1_000_000
 _LIMITS = ("messages", "messages_rate", "connections_per_ip", "connections_per_network", "connection_rate")
 
@@ -76,6 +82,14 @@ class FrontDoor(Ours):
     def _completed(self) -> int:
         ((count,),) = self.query("SELECT COALESCE(SUM(count), 0) FROM tally WHERE kind = ?", STATE[State.COMPLETED])
         return int(count)
+
+    def rest(self) -> None:
+        """Wait until everything received is processed and in its mailbox: it would disturb whoever comes next."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while self.query(_UNDONE) != [(0, 0)]:
+            if self.complaint() or time.monotonic() > deadline:
+                raise SystemExit(f"tierii-mta does not get done with what it received: {self.complaint()}")
+            time.sleep(0.2)
 
     # -- what is kept
 

@@ -3,8 +3,9 @@
 `python -m benchmarks intake [--messages N] [--connections N] [--rounds N] [--json]`.  Root is needed for Postfix, and
 `apt-get install postfix`.  The data lies where TMPDIR says: it should be a disk, not memory.
 
-Only intake is measured.  Our daemon runs without its queue; Postfix puts every message on hold (benchmarks.postfix),
-which costs it least.  Both sync as they ship, `in_flow_delay` is 0.  Three ways in, each beside Postfix at once:
+Only intake is measured.  Our daemon runs without its queue and has time to process what it received before the other's
+turn; Postfix puts every message on hold (benchmarks.postfix), which costs it least.  Both sync as they ship,
+`in_flow_delay` is 0.  Three ways in, each beside Postfix at once:
 
 1. `smtp-source, reuse`: port 25, every session hands in many messages.  Ours stores them in the Inbox.
 2. `smtp-source, a connection each`: the same with a session a message.
@@ -134,6 +135,7 @@ def _take_turn(
     count_now, size_now = contest.kept()
     if count_now - count != messages or size_now - size < messages * _BYTES:
         raise SystemExit(f"tierii-mta keeps {count_now - count} of {messages} messages, {size_now - size} octets")
+    ours.rest()
     theirs = _time(contest, testbed, peer, contest.postfix, messages)
     if (held := peer.held()) != messages:
         raise SystemExit(f"Postfix keeps {held} of {messages} messages")

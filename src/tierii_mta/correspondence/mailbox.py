@@ -51,6 +51,11 @@ class _Box:
     rests_until: Instant = _NEVER
 
 
+def _is_never_busy() -> bool:
+    """Nobody else needs the database."""
+    return False
+
+
 class Postman:
     """Delivers jobs; `run` it in one task."""
 
@@ -65,13 +70,15 @@ class Postman:
         clock: Clock,
         concurrency: int,
         observe: Callable[[MailboxJob, Outcome], None] | None = None,
+        is_busy: Callable[[], bool] = _is_never_busy,
     ) -> None:
         """`deliverer` returns who delivers to a mailbox; None: the settings have it no more. `concurrency` is that of
-        one mailbox; `schedule` that of a message which its mailbox does not take now, and how long it is tried.
+        one mailbox; `schedule` that of a message which its mailbox does not take now, and how long it is tried. While
+        `is_busy` says that clients wait for the database, rounds come by the clock alone.
         """
         self._jobs, self._inbox, self._deliverer = jobs, inbox, deliverer
         self._schedule, self._epoch, self._clock = schedule, epoch, clock
-        self._concurrency, self._observe = concurrency, observe
+        self._concurrency, self._observe, self._is_busy = concurrency, observe, is_busy
         self._boxes: defaultdict[str, _Box] = defaultdict(_Box)
         self._unsettled: list[Settled] = []
         self._settling = asyncio.Lock()
@@ -143,7 +150,7 @@ class Postman:
         await self._settle(self._settled(job, outcome))
         box = self._boxes[job.mailbox]
         box.in_hand -= 1
-        if box.in_hand <= self._concurrency // 2:
+        if box.in_hand <= self._concurrency // 2 and not self._is_busy():
             self._alarm.ring()  # a claim is a commit: it is for several
         if not box.in_hand and not box.failures:
             del self._boxes[job.mailbox]

@@ -157,7 +157,8 @@ class Processor:
             structlog.get_logger().exception("inbox.failed", inbox=number, attempt=one.attempts)
             await self._let_go(number, is_tried=True)
         del self._in_hand[number]
-        self._alarm.ring()
+        if not self._committer.is_taking_in:  # then clients wait, and nobody for us: rounds come by the clock
+            self._alarm.ring()
 
     async def _let_go(self, number: InboxId, *, is_tried: bool) -> None:
         """Have it done again, after a breath; what cannot be let go now is freed when this process ends."""

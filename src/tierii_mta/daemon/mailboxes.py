@@ -183,5 +183,6 @@ def build_postman(
         clock=installation.clock,
         concurrency=settings.concurrency,
         observe=count,
+        is_busy=lambda: intake.is_busy,
     )
     return postman

@@ -24,6 +24,7 @@ from tierii_mta.queue.alarm import Alarm
 from tierii_mta.queue.store import Accept, CommitFailed, Operation, QueueStore, Receive, Result
 
 GROUP_ROWS = 1_000
+_TAKING_IN = 4  # messages in one group: so many clients wait at once
 _MAX_GATHER_S = 0.005
 _FIRST_PROBE_S, _LAST_PROBE_S = 1.0, 5.0
 
@@ -66,6 +67,7 @@ class Committer:
         self._well.set()
         self._sickness: Unavailable | None = None
         self._is_closed = False
+        self._taken_in = 0
         self.commits = 0
         self.rows = 0
 
@@ -78,6 +80,11 @@ class Committer:
     def sickness(self) -> Unavailable | None:
         """What the store failed of, while it is sick."""
         return self._sickness if self.is_sick else None
+
+    @property
+    def is_taking_in(self) -> bool:
+        """Whether the latest group held several messages being accepted: work that nobody waits for can wait."""
+        return self._taken_in >= _TAKING_IN
 
     @property
     def is_closed(self) -> bool:
@@ -156,6 +163,8 @@ class Committer:
             group.append(self._waiting.popleft())
             rows += size
         self.rows += rows
+        if group:
+            self._taken_in = sum(isinstance(member.operation, Accept | Receive) for member in group)
         return group
 
     async def _commit(self, group: list[_Member]) -> None:

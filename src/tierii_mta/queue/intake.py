@@ -79,6 +79,11 @@ class Intake:
         self._committer, self._codec, self._schedule, self._clock = committer, codec, schedule, clock
         self._reserve, self._on_accepted = reserve, on_accepted
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether several clients at once hand in messages."""
+        return self._committer.is_taking_in
+
     async def accept(self, submission: Submission) -> Accepted:
         """Keep the message durably and return its deliveries, in the order of the recipients' first mention.
 
