@@ -157,7 +157,8 @@ PLAIN: tuple[TextPattern, ...] = (
         score\b.{0,30}\bspam|\bscore (?:\w+ )?too high|\bspam\b.{0,20}\bscore|- spam\b|\bsuspected spam\b
         spamassassin|\bdt:spm\b|mcspamsignature|mail content denied|unsolicited (?:bulk|commercial)
         (?:rejected|refused|blocked|denied) (?:as|because of|due to|for) (?:\w+ ){0,2}(?:spam|unsolicited|junk)
-        message content (?:rejected|blocked|denied)|content (?:\w+ ){0,4}unacceptable|content (?:filter|rejected)
+        message content (?:rejected|blocked|denied)|content (?:\w+ ){0,4}unacceptable
+        content (?:filter|scanner|rejected)
         (?:bad|suspicious|blocked) (?:url|link|uri)|banned content
         not accepted for policy reasons|\[ph01\]
         """,
@@ -167,6 +168,7 @@ PLAIN: tuple[TextPattern, ...] = (
         r"""
         PERSON THEN (?:full|out of (?:space|storage))\b
         \b(?:inbox|mail ?drop|storage|maildir|folder) THEN (?:full|out of space)\b
+        \b(?:mail ?box|account|inbox)\b.{0,40}\b(?:no room|too little space|over (?:its |the )?limit|maximum size)
         over ?quota|over (?:the |its |his |her )quota|mail ?box(?:es)? full
         quota (?:is |has been )?(?:exceed|full|exhaust)
         exceed\w* (?:\w+ ){0,3}(?:quota|storage|mailbox size)
@@ -213,7 +215,7 @@ TEXTS: tuple[TextPattern, ...] = (
         no relay(?:ing)?\b|as a relay|not a gateway|non-local e-?mail
         (?:do not|don't|doesn't) handle mail for (?!that user)
         \brcpthosts\b|non-?accepted domain|not (?:an? )?(?:accepted|hosted) domain
-        domain (?:is )?not (?:hosted|handled|served|local)
+        domain (?:[\w.-]{1,255} )?(?:is )?not (?:hosted|handled|served|local)
         not in (?:my|our|the) (?:list of )?(?:domains?|relay)|relay\w* (?:is )?disallowed|\bfor relay\b
         cannot deliver mail for <>|delivery is not allowed to this address
         auth(?:entication)? (?:is )?required|requires? authentication|must (?:be )?authenticate|was not authenticated
@@ -230,7 +232,7 @@ TEXTS: tuple[TextPattern, ...] = (
         inactive e-?mail
         (?:user|account|mail ?box|recipient|address)(?: <>)? (?:\w+ ){0,3}(?:deleted|removed|retired)\b
         PERSON THEN (?:frozen|terminated)|has left (?:the|our|this)
-        (?:user|recipient|person) (?:is )?no longer (?:at|works|here)
+        (?:user|recipient|person|employee) (?:is )?no longer (?:at|works|here)
         """,
     ),
     # before "no such user", which a missing domain resembles
@@ -249,10 +251,11 @@ TEXTS: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.INVALID_RECIPIENT,
         r"""
-        PERSON THEN (?:unknown|invalid|undeliverable)\b|unknown local[ -]?part|no such mail ?drop
+        PERSON THEN (?:unknown|invalid|incorrect|undeliverable|not be found)\b|don't know (?:any|this|that)
+        unknown local[ -]?part|no such mail ?drop
         \bno ?(?:one|body) (?:here )?(?:with|by|at|of) (?:that|this)|handle mail for (?:that|this) user
         recipient (?:cannot|can't|could not) be verified|user has no mailbox|unrouteable address
-        PERSON THEN (?:does not|doesn't|don't|not) exist
+        PERSON THEN (?:does not|doesn'?t|don't|not) exist
         PERSON THEN not (?:found|known|listed|local|valid|here|present)|PERSON THEN no longer exists?
         not known at this (?:site|host|address)
         <>\S{0,2} (?:is )?(?:invalid|unknown|not known|does not exist|doesn't exist)
@@ -261,7 +264,7 @@ TEXTS: tuple[TextPattern, ...] = (
         NONE (?:such )?(?:\w+ )?(?:e-?mail )?PERSON
         does(?:n't| not) have an? \S{1,80} account|nosuchuser|not our customer|no such customer
         not an? (?:local )?(?:user|recipient|mail ?box)\b|not in (?:the|our|my) (?:\w+ )?(?:address book|directory)
-        not an? (?:known|valid|existing) (?:\w+ )?(?:user|recipient|mail ?box|address)
+        not an? (?:known|valid|existing) (?:[\w-]+ )?(?:user|recipient|mail ?box|address)
         (?:e-?mail )?address (?:\w+ ){0,2}(?:couldn't|could not|wasn't|was not|cannot) (?:be )?found
         (?:user|account) unavailable|address rejected: (?:user|undeliverable|unverified)|recipient verify failed
         (?:cannot|can't|could not|couldn't) (?:find|locate) (?:\w+ ){0,3}(?:user|mail ?box|recipient|account|address)
@@ -277,7 +280,7 @@ TEXTS: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.CONTENT_RELATED,
         r"""
-        MESSAGE THEN too (?:big|large|long)|MESSAGE THEN (?:bigger|larger) than
+        MESSAGE THEN too (?:big|large|long)|size of (?:the|your) MESSAGE exceeds|MESSAGE THEN (?:bigger|larger) than
         MESSAGE THEN exceed\w* (?:\w+ ){0,4}(?:size|limit|maximum)
         max(?:imum)? (?:message |e-?mail )?size|max(?:imum)? message|size limit|line length|MESSAGE (?:is )?malformed
         (?<!=)\b8 ?bit|smtputf8|utf-?8|non-ascii|internationali[sz]ed|charset
@@ -308,7 +311,8 @@ TEXTS: tuple[TextPattern, ...] = (
     phrases(
         ReplyClass.BAD_CONNECTION,
         r"""
-        timed? ?-?out|connection (?:lost|reset|closed|dropped|aborted)|lost connection|closed the connection|broken pipe
+        timed? ?-?out|connection (?:was )?(?:lost|reset|closed|dropped|aborted)|lost connection|closed the connection
+        broken pipe
         tls (?:handshake|negotiation|session)|handshake fail|certificate validation
         """,
     ),

@@ -24,7 +24,7 @@ _WORDS = {
     "MESSAGE": r"\b(?:message|mail|e-?mail|size|body|header|line)s?",
     "FILE": r"(?:attachment|file ?type|file|extension|executable)",
     "HOST": r"\b(?:ip|host|address|server|client|you|network)",
-    "NONE": r"\b(?:no|unknown|invalid|bad|non-?existent|unrouteable|undeliverable)",
+    "NONE": r"\b(?:no|unknown|invalid|bad|non-?exist\w{2,3}|unrouteable|undeliverable)",
     "THEN": r"\b.{0,60}\b",
 }
 """Words in capitals stand for these in the phrases below."""

@@ -27,6 +27,8 @@ REPORTED: tuple[TextPattern, ...] = (
         (?:message|envelope|delivery time|queue time|mail|e-?mail) (?:has |was )?(?:expired|timed out)
         retry time(?:out)? (?:not reached|exceeded)|in the queue too long|queue too long|retention (?:time|period)
         (?:could not|cannot|unable to) (?:be )?(?:deliver(?:ed)?|send)(?: \w+)? for (?:the last |more than )?[\d.]{1,8}
+        (?:deliver(?:ed|y)?|g[ai]v\w{1,3} up|tried|attempts?)\b.{0,60}\b(?:within|after|for|in) .{0,20}\d (?:minute|hour|day)
+        retries exhausted|delivery time exceeded
         delivery failed \d{1,4} attempts|failed after \d{1,4} (?:attempts|tries)|maximum delivery attempts
         has not been collected after|still undelivered after|not delivered within|within the allowed queue period
         have been failing for a long time|unreachable for too long|aborted after [\d.]{1,8} hour
@@ -46,7 +48,7 @@ REPORTED: tuple[TextPattern, ...] = (
         malformed or unexpected name server reply
         host \S{1,255} not found|\bhost not found(?!,? try)|(?:mx|domain) does not exist
         (?:unknown|no such) (?:host|domain)|host unknown
-        (?:host|domain)(?: \S{1,255})? (?:is )?unknown
+        (?:host|host ?name|domain)(?: \S{1,255})? (?:is )?unknown|host ?name\b.{0,60}\bnot (?:be )?found
         couldn't find (?:any host|a mail exchanger)|host or domain name not found|name or service not known
         all relevant mx records point to non-?existent|domain\b.{0,60}\b(?:could not|couldn't) be found
         \bno (?:mx|a)(?: or (?:mx|a))? records?\b
@@ -61,8 +63,8 @@ REPORTED: tuple[TextPattern, ...] = (
         r"""
         did not accept our requests to connect|being unable to connect successfully
         wasn't able to establish an smtp connection
-        connection (?:to mail exchanger )?(?:failed|refused)|can(?:'t|not) connect|unable to connect|no route to host
-        network error|not reachable|is not responding|did not respond|socket error|server unavailable or busy
+        connection (?:to mail exchanger )?(?:failed|refused)|can(?:'t|not) connect|unable to connect|no route to
+        network error|not reachable|not responding|did not respond|socket error|server unavailable or busy
         recipient server unavailable|failed to connect|no longer responding|cannot contact|(?:unable|failed) to reach
         connect to \S{1,255}: |destination mxs
         """,
@@ -135,7 +137,7 @@ REPORTED: tuple[TextPattern, ...] = (
         r"""
         command (?:died|failed|output)|child (?:status|process)|smtp communication problem|transfer failure
         pipe to \||temporary failure|mailer error|operating system error
-        unknown mailer error|exit status|cannot execute|mailer crashed
+        unknown mailer error|filter program|internal (?:software )?error|exit status|cannot execute|mailer crashed
         local delivery failed|(?:couldn't|could not|cannot|can't|unable to) (?:create|open|write|lock)|system error
         configuration error
         procmail|permission denied|ldap server|transmission failure
