@@ -8,7 +8,7 @@ run in a thread of their own.  Touches the network, or the file named.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, TextClause, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -55,7 +55,7 @@ class _Streamed:
         try:
             async for part in self.parts:
                 yield part
-        except (SQLAlchemyError, OSError) as cause:
+        except Exception as cause:  # the driver's own errors among them
             raise _interrupted(self.name, cause) from cause
 
 
@@ -66,12 +66,12 @@ async def _awaited(url: URL, query: str, batch: int) -> AsyncIterator[Result]:
         connection = await create_async_engine(url, poolclass=NullPool).connect()
     except Exception as cause:  # drivers raise errors of their own before SQLAlchemy sees them
         raise _unreachable(url, cause) from cause
-    async with connection:  # which rolls back at the end
+    async with aclosing(connection):  # which rolls back at the end
         try:
             await connection.execution_options(**_options(url, batch))
             await connection.run_sync(_forbid_writing)
             result = await connection.stream(_statement(query))
-        except (SQLAlchemyError, OSError) as cause:
+        except Exception as cause:  # the driver's own errors among them
             raise _refused(name, cause) from cause
         yield _Streamed(name, _columns(name, list(result.keys())), _notices(url), result.partitions(batch))
 
@@ -115,7 +115,7 @@ class _Session:
         try:
             _forbid_writing(connection)
             result = connection.execute(_statement(self._query))
-        except (SQLAlchemyError, OSError) as cause:
+        except Exception as cause:  # the driver's own errors among them
             raise _refused(name, cause) from cause
         columns = _columns(name, list(result.keys()) if result.returns_rows else [])
         self._parts = result.partitions(self._batch)

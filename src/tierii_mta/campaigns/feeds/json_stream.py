@@ -15,6 +15,7 @@ from tierii_mta.queue.delivery import Json
 
 _PIECE = 1 << 16
 _BLANK = re.compile(r"[ \t\n\r]*")
+_NUMBER = re.compile(r"[0-9.eE+-]*")
 _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_MARK = re.compile(r'["\\]')
 
@@ -104,12 +105,17 @@ class JsonStream:
                 if isinstance(fault, json.JSONDecodeError) and self._grow():
                     continue
                 raise self._malformed(fault.msg if isinstance(fault, json.JSONDecodeError) else str(fault)) from fault
-            if end == len(self._text) and isinstance(value, (int, float)) and self._grow():
-                continue  # a number may go on
+            if isinstance(value, (int, float)) and self._may_go_on(end) and self._grow():
+                continue  # the number may go on
             if end - self._at > MAX_LINE:
                 raise self._malformed(f"an item has more than {MAX_LINE} characters")
             self._at = end
             return value  # type: ignore[no-any-return]  # what json decodes is Json
+
+    def _may_go_on(self, end: int) -> bool:
+        """Return whether nothing but the signs of a number stands between there and where the text ends by now."""
+        found = _NUMBER.match(self._text, end)
+        return found is not None and found.end() == len(self._text)
 
     def _grow(self) -> bool:
         """Read on behind a value that is not whole; False at the end, or where it is too long."""
