@@ -123,8 +123,7 @@ def judged(claim: Claim) -> BouncedRecipient:
 def _told(claim: Claim) -> _Told:
     text = "".join(each if each.isprintable() else " " for each in claim.text[:MAX_TEXT])
     found = _REPLY.search(text)
-    inside = (found and found["enhanced"]) or ((each := _ENHANCED.search(text)) and each["enhanced"]) or ""
-    own = EnhancedCode.parse(inside)
+    own = _own(found["enhanced"] if found else None, text)
     status = claim.status
     enhanced = own if own and (status is None or _is_vague(status)) else status or own
     code = int(found["code"]) if found else 0
@@ -134,6 +133,12 @@ def _told(claim: Claim) -> _Told:
     rest = text[found.end() :] if found and not text[: found.start()].strip(" <>'\"#") else text
     shown = " ".join(rest.split()).lstrip("-:. ")[:_MAX_SHOWN]
     return _Told(Reply(code, (shown,), enhanced), bool(found), own)
+
+
+def _own(beside: str | None, text: str) -> EnhancedCode | None:
+    """Return the enhanced code of the reply, or of the one that it quotes if it says nothing itself (x.y.0)."""
+    codes = [EnhancedCode.parse(each) for each in (beside, *_ENHANCED.findall(text)) if each]
+    return next((code for code in codes if code and code.detail), codes[0] if codes else None)
 
 
 def _is_vague(status: EnhancedCode) -> bool:
@@ -200,7 +205,8 @@ def _is_plain(claim: Claim, told: _Told) -> bool:
 
     Nobody told which command it answered, and so a word of policy or reputation beside it is enough to doubt it.
     """
-    is_vague = all(code is None or _is_vague(code) for code in (claim.status, told.own))
+    codes = [code for code in (claim.status, told.own) if code is not None]
+    is_vague = all(_is_vague(code) or (code.subject, code.detail) == (1, 0) for code in codes)
     words = _ADDRESS.sub("<>", claim.text.lower())
     doubts = _SUSPICION.search(words) or _BARELY.search(words)
     return told.has_code and told.reply.code in _OF_REFUSAL and is_vague and not doubts
@@ -214,4 +220,4 @@ def _is_filtered(claim: Claim, told: _Told) -> bool:
 def _is_gone(claim: Claim, *, has_code: bool) -> bool:
     """Whether a mailbox that is not active will not come back: suspended and locked ones may."""
     text = claim.text.lower()
-    return bool(_GONE.search(text)) and (has_code or claim.stage is Stage.RCPT)
+    return bool(_GONE.search(text)) and "temporar" not in text and (has_code or claim.stage is Stage.RCPT)

@@ -27,7 +27,7 @@ REPORTED: tuple[TextPattern, ...] = (
         (?:message|envelope|delivery time|queue time|mail|e-?mail) (?:has |was )?(?:expired|timed out)
         retry time(?:out)? (?:not reached|exceeded)|in the queue too long|queue too long|retention (?:time|period)
         (?:could not|cannot|unable to) (?:be )?(?:deliver(?:ed)?|send)(?: \w+)? for (?:the last |more than )?[\d.]{1,8}
-        (?:deliver(?:ed|y)?|g[ai]v\w{1,3} up|tried|attempts?)\b.{0,60}\b(?:within|after|for|in) .{0,20}\d (?:minute|hour|day)
+        (?:delivered|delivery|g[ai]v\w{1,3} up|tried)\b.{0,60}\b(?:within|after|for|in) .{0,20}\d (?:minute|hour|day)
         retries exhausted|delivery time exceeded
         delivery failed \d{1,4} attempts|failed after \d{1,4} (?:attempts|tries)|maximum delivery attempts
         has not been collected after|still undelivered after|not delivered within|within the allowed queue period
