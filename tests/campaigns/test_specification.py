@@ -104,7 +104,6 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
         "transport: {use: smarthost}",
         "transport: {fallback: [smarthost]}",
         "follow_ups: [{id: nudge, after: 3d}]",
-        "compliance: {profiles: [can-spam]}",
         "ab_test: {variants: [{id: a}, {id: b}], sample: 20%, winner: {metric: click, after: 4h, otherwise: a}}",
     ],
 )

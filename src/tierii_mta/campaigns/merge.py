@@ -8,12 +8,13 @@ used first out, within a bound in octets.
 import asyncio
 import logging
 from collections import OrderedDict
+from typing import Protocol
 
 from tierii_mta.campaigns.plate import Job
 from tierii_mta.campaigns.press import Edition, EditionUnusable, Menace, Press
 from tierii_mta.campaigns.sender import Sender
-from tierii_mta.campaigns.store import CampaignState, CampaignStore
-from tierii_mta.clock import Clock
+from tierii_mta.campaigns.store import CampaignRecord, CampaignState, Snapshot
+from tierii_mta.clock import Clock, Instant
 from tierii_mta.errors import Refused, TieriiError, Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import message_id
@@ -37,10 +38,20 @@ def unsubscribe_url(codec: TokenCodec, base: str, key: PersonKey, list_id: str |
     return f"{base}/u/{seal_unsubscribe(codec, key, list_id or '', delivery)}"
 
 
+class Kept(Protocol):
+    """What is needed of the campaign store."""
+
+    async def snapshot(self, campaign: str) -> Snapshot:
+        """Return what the campaign sends; raises `NotFound`."""
+
+    async def move(self, campaign: str, to_state: CampaignState, *, reason: str | None, now: Instant) -> CampaignRecord:
+        """Change a campaign's state; raises `TieriiError` where that cannot be."""
+
+
 class CampaignContent:
     """Implements `outbound.content.ContentSource` for campaigns. `sender` may be replaced while it runs (reload)."""
 
-    def __init__(self, store: CampaignStore, codec: TokenCodec, sender: Sender, press: Press, clock: Clock) -> None:
+    def __init__(self, store: Kept, codec: TokenCodec, sender: Sender, press: Press, clock: Clock) -> None:
         self.sender = sender
         self._store, self._codec, self._press, self._clock = store, codec, press, clock
         self._editions: OrderedDict[str, Edition] = OrderedDict()

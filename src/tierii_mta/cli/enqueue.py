@@ -8,6 +8,8 @@ import click
 
 from tierii_mta.campaigns import specification
 from tierii_mta.campaigns.enqueue import enqueue as enqueue_campaign
+from tierii_mta.campaigns.examination import Examiner
+from tierii_mta.campaigns.preflight.run import Scope
 from tierii_mta.campaigns.summary import Options, Summary
 from tierii_mta.campaigns.summary import Progress as Rows
 from tierii_mta.cli.installation import opened
@@ -15,6 +17,7 @@ from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.cli.progress import Progress, follow
 from tierii_mta.cli.status import complete_counts
 from tierii_mta.daemon.installation import Installation
+from tierii_mta.daemon.preflight import open_preflight
 from tierii_mta.errors import UsageError
 
 
@@ -44,7 +47,10 @@ async def enqueue(
     campaign = specification.load(file, environ=os.environ)
     options = Options(dry_run=dry_run, limit=limit, only=only, reopen=reopen)
     async with opened(call) as installation:
-        summary = await accept(call, installation, campaign, options)
+        is_live = installation.settings.compliance.preflight == "enforce"
+        scope = Scope(refuses=True, enforced_only=not is_live)
+        async with open_preflight(installation, campaign, scope, is_live=is_live) as preflight:
+            summary = await accept(call, installation, campaign, options, examiner=preflight)
         shown: dict[str, Any] = summary.report()
         _tell(call, summary, is_dry_run=dry_run)
         if wait and not dry_run:
@@ -58,7 +64,12 @@ async def enqueue(
 
 
 async def accept(
-    call: Invocation, installation: Installation, campaign: specification.Campaign, options: Options
+    call: Invocation,
+    installation: Installation,
+    campaign: specification.Campaign,
+    options: Options,
+    *,
+    examiner: Examiner,
 ) -> Summary:
     """Run the acceptance with its progress shown."""
     with Progress(call.output, campaign.id) as progress:
@@ -79,6 +90,7 @@ async def accept(
             folder=Path(installation.settings.data_dir),
             options=options,
             progress=show,
+            examiner=examiner,
         )
 
 

@@ -1,4 +1,4 @@
-"""`check` and `preview`: a campaign before it is sent."""
+"""`preview`: one contact's mail before it is sent."""
 
 import os
 import sys
@@ -16,8 +16,6 @@ from tierii_mta.campaigns.plate import Job, Plate
 from tierii_mta.campaigns.snapshot import make_snapshot
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.campaigns.stages import Meter
-from tierii_mta.campaigns.summary import Options
-from tierii_mta.cli.enqueue import accept
 from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.cli.persons import parse_address
@@ -27,25 +25,6 @@ from tierii_mta.mail.message_id import random_message_id
 from tierii_mta.outbound.content import RenderFailed
 
 _SHOWN_FIELDS = ("From", "To", "Reply-To", "Subject", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post")
-
-
-@click.command(cls=Command)
-@click.argument("file", type=click.Path(path_type=Path))
-@async_body
-async def check(call: Invocation, file: Path) -> None:
-    """Check a campaign: its file, templates and every contact. Needs no network and accepts nothing.
-
-    Exit 3 names everything that is wrong; rejected rows go to ID.rejects.csv beside the file.
-    """
-    campaign = specification.load(file, environ=os.environ)
-    async with opened(call) as installation:
-        summary = await accept(call, installation, campaign, Options(dry_run=True, reopen=True))
-    for notice in summary.notices:
-        call.output.note(f"note: {notice}")
-    if summary.rejects_file:
-        call.output.note(f"rejected rows, with their reasons: {summary.rejects_file}")
-    words = f"{campaign.id}: sound; of {summary.rows} rows {summary.accepted} would be accepted"
-    call.output.summary(summary.as_json() | {"notices": list(summary.notices)}, words)
 
 
 @click.command(cls=Command)

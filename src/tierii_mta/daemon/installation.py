@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from tierii_mta.authentication.dkim import DkimKey
 from tierii_mta.campaigns.feeds import Reach, Sources
+from tierii_mta.campaigns.preflight.case import MailHistory
 from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock
@@ -67,6 +68,7 @@ class Installation:
     correspondence: SentStore
     mailbox_jobs: MailboxJobs
     event_readers: "EventReaders"
+    mail_history: MailHistory
 
     @property
     def settings(self) -> Settings:
@@ -175,6 +177,7 @@ async def open_installation(
             database.correspondence,
             database.mailbox_jobs,
             database.event_readers,
+            database.mail_history,
         )
     finally:
         await database.close()

@@ -101,14 +101,14 @@ def load_shaping(settings: Settings) -> Shaping:
     if settings.outbound.shaping is not None:
         documents.append(yaml12.load(Path(settings.outbound.shaping)))
     shaping = Shaping.load(documents)
-    shaping.check_sources(source.name for source in _sources(settings))
+    shaping.check_sources(source.name for source in sources_of(settings))
     for warning in shaping.warnings:
         structlog.get_logger().warning("shaping.remark", remark=warning)
     return shaping
 
 
 def _direct_mx(settings: Settings) -> DirectMxSettings:
-    sources = _sources(settings)
+    sources = sources_of(settings)
     configured = {address for each in sources for address in (each.address, each.address6) if address}
     return DirectMxSettings(
         sources=sources,
@@ -120,7 +120,7 @@ def _direct_mx(settings: Settings) -> DirectMxSettings:
     )
 
 
-def _sources(settings: Settings) -> tuple[Source, ...]:
+def sources_of(settings: Settings) -> tuple[Source, ...]:
     """Return the sources; without any the kernel chooses the address and the host's name is the EHLO name."""
     if not settings.outbound.sources:
         return (Source(name=_DEFAULT_SOURCE, ehlo=settings.hostname),)

@@ -26,6 +26,7 @@ from tierii_mta.storage.queue import StoredQueue
 from tierii_mta.storage.reports import StoredReports
 from tierii_mta.storage.sqlite import SqliteConnections
 from tierii_mta.storage.suppression import StoredSuppressions
+from tierii_mta.storage.volumes import StoredMailHistory
 
 
 class Database:
@@ -44,6 +45,7 @@ class Database:
         self.correspondence = StoredCorrespondence(connections)
         self.mailbox_jobs = StoredMailboxJobs(connections, clock, node)
         self.event_readers = StoredEventReaders(connections)
+        self.mail_history = StoredMailHistory(connections)
         self.accounts = StoredAccounts(connections)
         self.greylist = StoredGreylist(connections)
         self.correspondents = StoredCorrespondents(connections)

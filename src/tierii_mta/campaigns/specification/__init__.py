@@ -17,13 +17,13 @@ from pydantic import model_validator as check_section
 from tierii_mta import yaml12
 from tierii_mta.campaigns.problems import CampaignInvalid, Problem
 from tierii_mta.campaigns.specification import availability, findings
+from tierii_mta.campaigns.specification.compliance import ComplianceSection
 from tierii_mta.campaigns.specification.references import Environ, resolve, stray_references
 from tierii_mta.campaigns.specification.sections import (
     AbTestSection,
     AttachmentSection,
     BatchSection,
     CampaignSection,
-    ComplianceSection,
     CsvFeed,
     DedupeSection,
     Duration,

@@ -56,7 +56,6 @@ _MISSING = (
     _Missing(("tracking", "opens"), _is_true, "tracking of opens"),
     _Missing(("tracking", "clicks"), _is_true, "tracking of clicks"),
     _Missing(("tracking", "utm"), _is_set, "adding UTM parameters"),
-    _Missing(("compliance", "profiles"), _is_set, "a compliance profile"),
     _Missing(("ab_test",), _is_set, "an A/B test"),
     _Missing(("follow_ups",), _is_set, "a follow-up"),
     _Missing(("transport", "use"), _is_other_than("direct-mx"), "a transport other than direct-mx"),

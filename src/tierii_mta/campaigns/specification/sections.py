@@ -150,6 +150,7 @@ class ReplyToSection(Section):
 class ListSection(Section):
     id: ListId
     name: Literally = ""
+    opt_in: Literal["single", "double"] | None = None  # how people came to it
 
 
 class TemplateSection(Section):
@@ -262,11 +263,6 @@ class UnsubscribeSection(Section):
     one_click: bool = True
     mailto: bool = False
     footer: Literal["auto", "none"] = "auto"
-
-
-class ComplianceSection(Section):
-    profiles: list[str] = []
-    postal_address: Literally | None = None
 
 
 class AttachmentSection(Section):

@@ -1,6 +1,7 @@
-"""Names that templates know without a contact or a variable bringing them.
+"""Names that a campaign file and its templates may use without a contact or a variable bringing them.
 
-Owns the reserved names of the template context; `campaigns.template` gives them their values.  Pure.
+Owns the reserved names of the template context, to which `campaigns.template` gives their values, and the names of the
+compliance profiles, which `campaigns.preflight.profiles` reads.  Pure.
 """
 
 PERSON_FIELDS = ("email", "first_name", "last_name", "full_name", "company", "position")
@@ -30,3 +31,6 @@ RESERVED_NAMES = CONTEXT_NAMES | _LANGUAGE_NAMES
 
 UNAVAILABLE_NAMES = frozenset({"preferences_url", "web_view_url"})
 """Names of the contract whose pages are not built yet; a template that uses them is refused."""
+
+PROFILES = ("can-spam", "casl", "gdpr", "cannabis-us-ca")
+"""Compliance profiles that travel with the product."""

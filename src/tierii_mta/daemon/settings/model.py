@@ -34,6 +34,7 @@ from tierii_mta.daemon.settings.values import (
 
 MIN_SECRET_CHARACTERS = 16
 DIRECT_MX = "direct-mx"
+Programme = Literal["google-postmaster-tools", "yahoo-cfl", "microsoft-jmrp", "microsoft-snds"]
 
 
 class DnsSettings(Section):
@@ -199,9 +200,14 @@ class FeedsSettings(Section):
 
 
 class ComplianceSettings(Section):
-    postal_address: str | None = key(None, "the sender's postal address, for footers", later=True)
+    postal_address: str | None = key(None, "the sender's postal address, for footers")
     preflight: Literal["offline", "enforce"] = key(
-        "offline", "offline, or enforce: enqueue runs all of `check`", later=True
+        "offline", "offline: enqueue refuses for rules that need no network; enforce: for all of `check`"
+    )
+    enrolled: tuple[Programme, ...] = key(
+        (),
+        "programmes of providers that you take part in, for `check`",
+        example="enrolled: [google-postmaster-tools, yahoo-cfl, microsoft-jmrp, microsoft-snds]",
     )
 
 

@@ -1,0 +1,201 @@
+"""`check` and `plan`: what is wrong with a campaign, and what `enqueue` would do, before anything is accepted."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tierii_mta.campaigns import specification
+from tierii_mta.campaigns.preflight.findings import Finding, Severity
+from tierii_mta.campaigns.preflight.forecast import Forecast, forecast
+from tierii_mta.campaigns.preflight.run import Preflight, Scope, counted, grouped
+from tierii_mta.campaigns.pressroom.pool import PressPool
+from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.campaigns.summary import Options, Summary
+from tierii_mta.cli.enqueue import accept
+from tierii_mta.cli.installation import opened
+from tierii_mta.cli.invocation import Command, Invocation, async_body
+from tierii_mta.clock import later, rfc3339
+from tierii_mta.daemon.installation import Installation
+from tierii_mta.daemon.preflight import open_preflight, setup_for
+from tierii_mta.errors import ExitCode
+from tierii_mta.quantities import format_duration
+
+_WORDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A run that has ended."""
+
+    preflight: Preflight
+    summary: Summary
+    forecast: Forecast
+    finishes_at: str
+
+
+_strict = click.option("--strict", is_flag=True, help="Warnings count as errors.")
+_offline = click.option("--offline", is_flag=True, help="Leave out what asks the DNS or the web.")
+_sample = click.option(
+    "--sample",
+    type=click.IntRange(0, 100_000),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Render N contacts drawn by lot, besides one of each kind.",
+)
+
+
+@click.command(cls=Command, short_help="Check a campaign before it is sent.")
+@click.argument("file", type=click.Path(path_type=Path))
+@_strict
+@_offline
+@_sample
+@async_body
+async def check(call: Invocation, file: Path, *, strict: bool, offline: bool, sample: int) -> ExitCode:
+    """Check a campaign: file, templates, every contact, a signed sample, the DNS. Accepts nothing.
+
+    Exit 3 if something would keep it from being sent; docs/operate/check.md lists the rules. Rejected rows go to
+    ID.rejects.csv beside the file.
+    """
+    campaign = specification.load(file, environ=os.environ)
+    async with opened(call) as installation:
+        done = await _run(call, installation, campaign, Scope(is_strict=strict, sample=sample), is_live=not offline)
+    _tell_findings(call, done.preflight)
+    _tell_notices(call, done.summary)
+    return _end(call, campaign, done, {})
+
+
+@click.command(cls=Command, short_help="Show what `enqueue` would do.")
+@click.argument("file", type=click.Path(path_type=Path))
+@_strict
+@_offline
+@async_body
+async def plan(call: Invocation, file: Path, *, strict: bool, offline: bool) -> ExitCode:
+    """Show what `enqueue` would do: findings, who is left out and why, where the mail goes, how long it takes."""
+    campaign = specification.load(file, environ=os.environ)
+    async with opened(call) as installation:
+        done = await _run(call, installation, campaign, Scope(is_strict=strict, sample=3), is_live=not offline)
+    for finding in done.preflight.findings:
+        if finding.severity is not Severity.INFO:
+            _tell(call, finding)
+    if not call.is_json:
+        _tell_plan(call, done)
+    _tell_notices(call, done.summary)
+    expected = done.forecast
+    return _end(
+        call,
+        campaign,
+        done,
+        {
+            "waterfall": dict(_waterfall(done.summary)),
+            "providers": dict(done.preflight.providers.most_common()),
+            "forecast": {
+                "seconds": expected.takes.total_seconds(),
+                "finishes_at": done.finishes_at,
+                "because": expected.because,
+            },
+        },
+    )
+
+
+async def _run(
+    call: Invocation, installation: Installation, campaign: Campaign, scope: Scope, *, is_live: bool
+) -> _Done:
+    """Go through all that `enqueue` does short of accepting, and ask every rule."""
+    async with AsyncExitStack() as stack:
+        press = PressPool(installation.clock, workers=1)
+        stack.push_async_callback(press.close)
+        preflight = await stack.enter_async_context(
+            open_preflight(installation, campaign, scope, is_live=is_live, press=press)
+        )
+        options = Options(dry_run=True, reopen=True)
+        summary = await accept(call, installation, campaign, options, examiner=preflight)
+    rate = campaign.specification.rate
+    expected = forecast(
+        preflight.providers,
+        setup_for(installation, campaign),
+        maximum=rate.max if rate else None,
+        per_provider=rate.per_provider if rate else None,
+    )
+    finishes_at = rfc3339(later(installation.clock.now(), expected.takes))
+    return _Done(preflight, summary, expected, finishes_at)
+
+
+def _tell_findings(call: Invocation, preflight: Preflight) -> None:
+    for group, findings in grouped(preflight.findings).items():
+        if not call.is_json:
+            call.output.record({}, f"{group}:")
+        for finding in findings:
+            _tell(call, finding, indent="  ")
+
+
+def _tell(call: Invocation, finding: Finding, indent: str = "") -> None:
+    word = _WORDS[finding.severity]
+    painted = call.output.paint(word) + " " * (7 - len(word))
+    head = f"{indent}{painted} {finding.rule:<3}"
+    text = f"{head} {finding.where}: {finding.what}\n{indent}{'':12}{finding.remedy}"
+    call.output.record(finding.as_json(), text)
+
+
+def _tell_notices(call: Invocation, summary: Summary) -> None:
+    for notice in summary.notices:
+        call.output.note(f"note: {notice}")
+    if summary.rejects_file:
+        call.output.note(f"rejected rows, with their reasons: {summary.rejects_file}")
+
+
+def _waterfall(summary: Summary) -> list[tuple[str, int]]:
+    return [
+        ("rows", summary.rows),
+        ("invalid", summary.rejected),
+        ("duplicate", summary.duplicates),
+        ("suppressed", summary.suppressed),
+        ("excluded", summary.excluded),
+        ("out_of_segment", summary.unsegmented),
+        ("to_send", summary.accepted),
+    ]
+
+
+def _tell_plan(call: Invocation, done: _Done) -> None:
+    steps = [(name.replace("_", " "), count) for name, count in _waterfall(done.summary)]
+    call.output.columns(["audience", ""], [(name, f"{count:,}") for name, count in steps])
+    call.output.record({}, "")
+    call.output.columns(
+        ["provider", "mails", "takes", "at"],
+        [
+            (leg.provider, f"{leg.mails:,}", format_duration(leg.takes) if leg.takes is not None else "-", leg.because)
+            for leg in done.forecast.legs
+        ],
+    )
+    takes = format_duration(done.forecast.takes)
+    call.output.record({}, f"\nlast mail after {takes}, at {done.finishes_at}: {done.forecast.because}")
+
+
+def _end(call: Invocation, campaign: Campaign, done: _Done, more: Mapping[str, Any]) -> ExitCode:
+    preflight, summary = done.preflight, done.summary
+    counts = counted(preflight.findings)
+    if preflight.left_out:
+        call.output.note(f"left out without the network: {', '.join(preflight.left_out)}")
+    words = f"{counts['errors']} errors, {counts['warnings']} warnings, {counts['infos']} infos"
+    record = {
+        **summary.as_json(),
+        **counts,
+        "left_out": list(preflight.left_out),
+        "profiles": {profile.name: profile.version for profile in preflight.profiles},
+        "notices": list(summary.notices),
+        **more,
+    }
+    if not counts["errors"]:
+        sound = f"{campaign.id}: sound; of {summary.rows} rows {summary.accepted} would be accepted; {words}"
+        call.output.summary(record, sound)
+        return ExitCode.OK
+    what = f"not fit to be sent: {words}"
+    click.echo(f"tierii-mta: {campaign.id}: {what}", err=True)
+    failed = {"error": f"{campaign.id}: {what}", "what": what, "where": campaign.id, "remedy": None}
+    call.output.summary(record | failed | {"exit_code": int(ExitCode.CHECK_FAILED)})
+    return ExitCode.CHECK_FAILED

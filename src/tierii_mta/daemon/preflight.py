@@ -1,0 +1,82 @@
+"""The preflight, wired: which settings, ports and processes the rules of `check` work with.
+
+Part of the composition root.  The web is asked by a client that is opened for one run; the resolver has a cache of its
+own, so that an operator who has just mended a record is told so.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from tierii_mta.campaigns.preflight.case import Setup
+from tierii_mta.campaigns.preflight.run import Preflight, Scope, Tools, World
+from tierii_mta.campaigns.preflight.specimens import OwnPress
+from tierii_mta.campaigns.press import Press
+from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.consent.suppression import SuppressionList, SuppressionReason
+from tierii_mta.daemon.installation import Installation
+from tierii_mta.daemon.way_out import load_shaping, sources_of
+from tierii_mta.mail.person import PersonKey
+from tierii_mta.resolver.stub import StubResolver
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOpinions:
+    """`Opinions` over the suppression list."""
+
+    suppressions: SuppressionList
+
+    async def has_left(self, person: PersonKey) -> bool:
+        """Return whether an unsubscription of this person is kept."""
+        found = await self.suppressions.find([person])
+        return any(entry.reason is SuppressionReason.UNSUBSCRIBE for entry in found)
+
+
+@asynccontextmanager
+async def open_preflight(
+    installation: Installation, campaign: Campaign, scope: Scope, *, is_live: bool, press: Press | None = None
+) -> AsyncIterator[Preflight]:
+    """Open a run for as long as the block lasts. `is_live`: ask the network; `press`: None prints in this process."""
+    settings = installation.settings
+    async with AsyncExitStack() as stack:
+        world: World | None = None
+        if is_live:
+            from tierii_mta.campaigns.preflight.probe import open_probe  # noqa: PLC0415  httpx is slow to import
+
+            resolver = StubResolver(
+                installation.clock, nameservers=settings.dns.nameservers, timeout=settings.dns.timeout
+            )
+            stack.push_async_callback(resolver.close)
+            web = await stack.enter_async_context(open_probe())
+            world = World(resolver=resolver, web=web, opinions=KeptOpinions(installation.suppression))
+        tools = Tools(
+            codec=installation.codec,
+            sender=installation.sender,
+            setup=setup_for(installation, campaign),
+            press=press or OwnPress(installation.clock),
+            history=installation.mail_history,
+            clock=installation.clock,
+        )
+        yield Preflight(campaign, tools, world=world, scope=scope)
+
+
+def setup_for(installation: Installation, campaign: Campaign) -> Setup:
+    """Return what the settings say about sending a campaign; raises `ConfigurationError` for damaged shaping."""
+    settings = installation.settings
+    sources = sources_of(settings)
+    domain = settings.domains.get(campaign.specification.from_address.domain)
+    pool = domain.pool if domain is not None else "default"
+    if campaign.specification.campaign.pool != "default":
+        pool = campaign.specification.campaign.pool
+    return Setup(
+        hostname=settings.hostname,
+        sources=tuple(source for source in sources if source.pool == pool) or sources,
+        shaping=load_shaping(settings),
+        allows_loopback=settings.outbound.allow_loopback,
+        enrolled=frozenset(settings.compliance.enrolled),
+        blocklists=tuple(
+            each.zone
+            for each in settings.smtp.inbound.checks.lists
+            if not (isinstance(each.weight, float) and each.weight <= 0)
+        ),
+    )
