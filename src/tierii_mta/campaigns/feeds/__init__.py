@@ -90,7 +90,7 @@ class _Opening:
             case InlineFeed():
                 known, items = self.campaign.document.lines, range(len(feed.items))
                 lines = [known.get(("contacts", number, "items", item), 0) for item in items]
-                return InlineItems(self.campaign.path, feed.items, lines)
+                return InlineItems(str(self.campaign.path), feed.items, lines)
             case SqlFeed():
                 return await self._table(feed)
             case HttpFeed():

@@ -5,7 +5,6 @@ keys is worked out once.  Pure.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
 
 from tierii_mta.campaigns.columns import ColumnError, match_columns, normal_name
 from tierii_mta.campaigns.feeds.feed import Row, in_batches
@@ -69,8 +68,8 @@ def _inside(value: dict[str, Json] | list[Json]) -> list[Json]:
 class InlineItems:
     """Contacts written in the campaign file."""
 
-    def __init__(self, path: Path, items: Sequence[Mapping[str, Json]], lines: Sequence[int]) -> None:
-        self.name = str(path)
+    def __init__(self, name: str, items: Sequence[Mapping[str, Json]], lines: Sequence[int]) -> None:
+        self.name = name
         self._items, self._lines = items, lines
         self.columns = tuple(dict.fromkeys(str(key) for item in items for key in item))
         self.notices: tuple[str, ...] = ()
