@@ -1,5 +1,6 @@
 """`python -m benchmarks NAME [options]`: run one measurement; each module says how it is run and what it counts.
 
+audience   contacts through the stages of enqueue: rows a second, seconds of each stage, memory
 outbound   campaign throughput beside Postfix, plain and signing through OpenDKIM and rspamd
 standing   the same with a million rows queued, a `send` and an `enqueue` while it runs, start-up and memory
 intake     messages a second that are durable before their 250, by port 25 and by submission, beside Postfix
@@ -14,9 +15,10 @@ drivers    one group commit through two SQLite drivers
 import signal
 import sys
 
-from benchmarks import drivers, hostages, idle, inbound, intake, outbound, queue, relay, standing
+from benchmarks import audience, drivers, hostages, idle, inbound, intake, outbound, queue, relay, standing
 
 _MEASUREMENTS = {
+    "audience": audience.main,
     "drivers": drivers.main,
     "hostages": hostages.main,
     "idle": idle.main,
