@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from tests.contracts.installation import Installation
-from tierii_mta.campaigns.preflight.case import DayCount
+from tierii_mta.campaigns.preflight.history import DayCount
 from tierii_mta.clock import Instant, from_datetime, later, to_datetime
 from tierii_mta.events import EventType
 from tierii_mta.queue.store import Record

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tierii_mta.authentication.dkim import DkimKey
 from tierii_mta.campaigns.feeds import Reach, Sources
-from tierii_mta.campaigns.preflight.case import MailHistory
+from tierii_mta.campaigns.preflight.history import MailHistory
 from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from tierii_mta.campaigns.preflight.case import DayCount
+from tierii_mta.campaigns.preflight.history import DayCount
 from tierii_mta.clock import Instant
 from tierii_mta.events import EventType
 from tierii_mta.outbound.shaping import OTHER

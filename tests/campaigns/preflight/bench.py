@@ -20,8 +20,9 @@ from tierii_mta.campaigns.audience import Contact, Survey
 from tierii_mta.campaigns.examination import Subject
 from tierii_mta.campaigns.expansion import expand
 from tierii_mta.campaigns.inquiry import Inquiry
-from tierii_mta.campaigns.preflight.case import DayCount, Setup
+from tierii_mta.campaigns.preflight.case import Setup
 from tierii_mta.campaigns.preflight.findings import Finding
+from tierii_mta.campaigns.preflight.history import DayCount
 from tierii_mta.campaigns.preflight.probe import open_probe
 from tierii_mta.campaigns.preflight.run import Preflight, Scope, Tools, World
 from tierii_mta.campaigns.preflight.specimens import OwnPress

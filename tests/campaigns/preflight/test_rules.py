@@ -22,8 +22,8 @@ from tests.campaigns.preflight.bench import (
     with_setup,
 )
 from tierii_mta import yaml12
-from tierii_mta.campaigns.preflight.case import DayCount
 from tierii_mta.campaigns.preflight.findings import Severity
+from tierii_mta.campaigns.preflight.history import DayCount
 from tierii_mta.campaigns.preflight.rules import RULES
 from tierii_mta.outbound.shaping import Shaping
 from tierii_mta.outbound.sources import Source

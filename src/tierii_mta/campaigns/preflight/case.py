@@ -5,12 +5,12 @@ Owns the values; `run` fills them.  `Network` is there only where the operator l
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 from typing import Protocol
 
 from tierii_mta.campaigns.audience import Survey
 from tierii_mta.campaigns.preflight.census import Census
+from tierii_mta.campaigns.preflight.history import DayCount
 from tierii_mta.campaigns.preflight.knowledge import Knowledge
 from tierii_mta.campaigns.preflight.page import Page
 from tierii_mta.campaigns.preflight.profiles import Profile
@@ -56,16 +56,6 @@ class Setup:
     allows_loopback: bool = False  # a rehearsal: nothing leaves this machine
     enrolled: frozenset[str] = frozenset()  # programmes of providers that the operator says they take part in
     blocklists: tuple[str, ...] = ()  # zones
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayCount:
-    """One day's mail to one provider."""
-
-    day: date  # UTC
-    provider: str
-    delivered: int
-    complained: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,13 +134,6 @@ class Opinions(Protocol):
 
     async def has_left(self, person: PersonKey) -> bool:
         """Return whether an unsubscription of this person is kept."""
-
-
-class MailHistory(Protocol):
-    """What was sent of late."""
-
-    async def days(self, *, since: Instant) -> Sequence[DayCount]:
-        """Return a count for each day and provider with mail since then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

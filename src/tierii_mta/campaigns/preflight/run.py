@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tierii_mta.campaigns.examination import Subject
-from tierii_mta.campaigns.preflight.case import Case, MailHistory, Network, Opinions, Setup, Web
+from tierii_mta.campaigns.preflight.case import Case, Network, Opinions, Setup, Web
 from tierii_mta.campaigns.preflight.census import Census
 from tierii_mta.campaigns.preflight.destinations import look_up
 from tierii_mta.campaigns.preflight.findings import Finding, Severity
+from tierii_mta.campaigns.preflight.history import MailHistory
 from tierii_mta.campaigns.preflight.knowledge import Knowledge, load_knowledge
 from tierii_mta.campaigns.preflight.persons import CONSENT_COLUMNS
 from tierii_mta.campaigns.preflight.profiles import Profile, load_profiles
