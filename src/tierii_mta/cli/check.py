@@ -147,6 +147,8 @@ def _tell_notices(call: Invocation, summary: Summary) -> None:
         call.output.note(f"note: {notice}")
     if summary.rejects_file:
         call.output.note(f"rejected rows, with their reasons: {summary.rejects_file}")
+    if summary.left_out_file:
+        call.output.note(f"rows left out, with their reasons: {summary.left_out_file}")
 
 
 def _waterfall(summary: Summary) -> list[tuple[str, int]]:

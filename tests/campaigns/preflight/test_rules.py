@@ -278,6 +278,11 @@ def link(bench: Bench, outside: Outside) -> None:
     outside.endpoint.statuses["/gone"] = 410
 
 
+def unknown_host(bench: Bench, outside: Outside) -> None:
+    bench.html = '<a href="https://broken.example/">x</a>'
+    outside.dns.fail("broken.example", "SERVFAIL")
+
+
 def many(provider_mx: str) -> Break:
     def change(bench: Bench, outside: Outside) -> None:
         bench.people = [{**PEOPLE[0], "email": f"p{n}@example.org"} for n in range(1001)]
@@ -320,6 +325,7 @@ LIVE: list[tuple[str, Break, Severity, str]] = [
     ("H3", lambda b, _: setattr(b, "public_url", "http://127.0.0.1:1"), W, "cannot be tried"),
     ("C4", link, W, "answers 410"),
     ("C4", lambda b, _: setattr(b, "html", '<a href="https://nowhere.invalid/">x</a>'), W, "does not exist"),
+    ("C4", unknown_host, W, "could not be looked up"),
     ("L3", dead_share, W, "3.0% of 100 addresses are at domains that take no mail: null.example 3"),
     ("L3", gone("example.net"), E, "50.0% of 2 addresses"),
     ("V1", many("aspmx.l.google.com"), W, "1001 mails to google; the best of the last 7 days was 0"),

@@ -16,7 +16,7 @@ from tierii_mta.campaigns.preflight.case import Case, Network
 from tierii_mta.campaigns.preflight.findings import Fault
 from tierii_mta.campaigns.preflight.header import one_click_urls
 from tierii_mta.campaigns.preflight.page import Link
-from tierii_mta.resolver.answer import Absent, Found
+from tierii_mta.resolver.answer import Absent, Found, Resolver
 
 MAX_FOLLOWED = 20
 _OTHER_SCHEMES = frozenset({"mailto", "tel", "sms"})
@@ -83,11 +83,9 @@ async def _follow(url: str, place: str, case: Case, network: Network) -> Fault |
     if parts is None or not parts[1]:
         return None  # told without the network
     host = parts[1]
-    found = [await network.resolver.a(host), await network.resolver.aaaa(host)]
-    addresses = [address for answer in found if isinstance(answer, Found) for address in answer.records]
-    if all(isinstance(answer, Absent) for answer in found) and not _is_ip(host):
-        return Fault(what=f"the host of the link {url[:80]!r} does not exist", where=place)
-    if not case.setup.allows_loopback and any(not ip_address(each).is_global for each in addresses or [host] if each):
+    if isinstance(addresses := await _addresses(host, network.resolver), str):
+        return Fault(what=f"the host of the link {url[:80]!r} {addresses}", where=place)
+    if not case.setup.allows_loopback and not all(ip_address(each).is_global for each in addresses):
         return Fault(what=f"the link {url[:80]!r} leads to a private address", where=place)
     answer = await network.web.ask("HEAD", url)
     if isinstance(answer, str):
@@ -95,6 +93,17 @@ async def _follow(url: str, place: str, case: Case, network: Network) -> Fault |
     if answer.status in _GONE or answer.status >= 500:
         return Fault(what=f"the link {url[:80]!r} answers {answer.status}", where=place)
     return None
+
+
+async def _addresses(host: str, resolver: Resolver) -> list[str] | str:
+    """Return a host's addresses, or in words why there are none."""
+    if _is_ip(host):
+        return [host]
+    answers = [await resolver.a(host), await resolver.aaaa(host)]
+    found = [address for answer in answers if isinstance(answer, Found) for address in answer.records]
+    if found:
+        return found
+    return "does not exist" if all(isinstance(each, Absent) for each in answers) else "could not be looked up"
 
 
 def _split(url: str) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tierii_mta.campaigns.preflight.case import Case, Network
 from tierii_mta.campaigns.preflight.findings import Fault, Severity
+from tierii_mta.outbound.shaping import OTHER
 
 DAYS = 7
 _FIRST_DAY = 1_000  # what a new sender begins with, per provider
@@ -25,7 +26,7 @@ async def check_growth(case: Case, network: Network) -> list[Fault]:
     faults = []
     for provider, count in planned.most_common():
         allowed = max(_FIRST_DAY, _FACTOR * best[provider])
-        if count > allowed:
+        if count > allowed and provider != OTHER:  # many small ones, not one that could be warmed up
             what = f"{count} mails to {provider}; the best of the last {DAYS} days was {best[provider]}"
             remedy = f"begin with {allowed} (`enqueue --limit`), and add no more than a third a day"
             faults.append(Fault(what=what, where=case.where("contacts"), remedy=remedy))
@@ -37,7 +38,7 @@ def by_provider(domains: Counter[str], network: Network) -> Counter[str]:
     counted: Counter[str] = Counter()
     for domain, count in domains.items():
         destination = network.destinations.get(domain)
-        counted[destination.provider if destination else "other"] += count
+        counted[destination.provider if destination else OTHER] += count
     return counted
 
 
