@@ -156,7 +156,8 @@ def test_a_hard_bounce_at_our_return_path_marks_suppresses_and_stops() -> None:
 def test_what_is_not_a_persons_own_permanent_failure_marks_and_suppresses_nobody(failed: BouncedRecipient) -> None:
     found = outcome(bounce(failed), BY_TOKEN)
     assert kinds(found) == [EventType.BOUNCED]
-    assert not (found.suppressions or found.halt)
+    assert not found.suppressions
+    assert not found.halt
 
 
 @pytest.mark.parametrize("match", [None, LIKELY, GUESS])
@@ -169,7 +170,8 @@ def test_a_bounce_without_a_signature_of_ours_changes_nothing(match: Match | Non
 def test_a_signed_id_in_the_enclosed_message_marks_but_suppresses_nobody() -> None:
     found = outcome(bounce(), ENCLOSED)
     assert kinds(found) == [EventType.BOUNCED]
-    assert not (found.suppressions or found.halt)
+    assert not found.suppressions
+    assert not found.halt
 
 
 def test_the_second_report_of_the_same_failure_is_no_second_event() -> None:

@@ -93,9 +93,8 @@ async def test_mail_passes_through_postfix_and_us_and_postfix_as_it_was_written(
         await stage.stack.enter_async_context(sink)
         stage.publish("far.example", "127.0.0.5")
         smarthost = through_smarthost("127.0.0.1", door.submission, front_door.USER, door.password)
-        office = Postfix(tmp_path / "office", [], hostname="office.example", more=smarthost)
+        office = Postfix([], hostname="office.example", more=smarthost)
         far = Postfix(
-            tmp_path / "far",
             [],
             address=("127.0.0.5", stage.port),
             hostname="mx.far.example",
@@ -103,7 +102,6 @@ async def test_mail_passes_through_postfix_and_us_and_postfix_as_it_was_written(
             more=relaying("far.example", "127.0.0.6", stage.port),
         )
         abroad = Postfix(
-            tmp_path / "abroad",
             [],
             hostname="abroad.example",
             more=relaying(front_door.INBOX_DOMAIN, "127.0.0.1", door.inbound),

@@ -192,9 +192,7 @@ async def test_what_readers_and_their_servers_send_back_is_understood(tmp_path: 
         inside = Sink(Personality.parse("rules: [{do: reject}]"), listen=("127.0.0.6", stage.port))
         await stage.stack.enter_async_context(inside)
         stage.publish("far.example", "127.0.0.5")
-        far = Postfix(
-            tmp_path / "far", [], address=("127.0.0.5", stage.port), hostname="mx.far.example", more=passing_on(stage)
-        )
+        far = Postfix([], address=("127.0.0.5", stage.port), hostname="mx.far.example", more=passing_on(stage))
         with far:
             await stage.start_daemon()
             contacts = [{"email": f"{name}@plain.example", "first_name": name.title()} for name in PEOPLE]

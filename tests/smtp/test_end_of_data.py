@@ -7,7 +7,6 @@ import re
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -173,9 +172,8 @@ virtual_transport = discard
 
 
 @pytest.fixture(scope="module")
-def postfix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postfix]:
-    home: Path = tmp_path_factory.mktemp("postfix")
-    with Postfix(home, ["example.test"], more=NORMALIZING) as started:
+def postfix() -> Iterator[Postfix]:
+    with Postfix(["example.test"], more=NORMALIZING) as started:
         yield started
 
 

@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -99,11 +100,10 @@ smtp_tls_security_level = may
 
 
 class Postfix:
-    """`with Postfix(home, domains) as postfix:` takes mail at `postfix.port`; `messages()` reads what arrived."""
+    """`with Postfix(domains) as postfix:` takes mail at `postfix.port`; `messages()` reads what arrived."""
 
     def __init__(
         self,
-        home: Path,
         domains: Sequence[str],
         *,
         address: tuple[str, int] | None = None,
@@ -111,8 +111,11 @@ class Postfix:
         tls: tuple[Path, Path] | None = None,
         more: str = _MX,
     ) -> None:
-        """`more`: who may use it, and where what it takes goes; by default the Maildirs of the domains."""
-        self._home, self._domains, self._hostname, self._tls, self._more = home, domains, hostname, tls, more
+        """`more`: who may use it, and where what it takes goes; by default the Maildirs of the domains. Its home is
+        none of pytest's folders, whose root any other run makes private again; it goes when Postfix stops.
+        """
+        self._domains, self._hostname, self._tls, self._more = domains, hostname, tls, more
+        self._home = Path(tempfile.mkdtemp(prefix="tierii-postfix-"))
         if address is None:
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 address = ("127.0.0.1", probe.getsockname()[1])
@@ -124,9 +127,7 @@ class Postfix:
             (self._home / folder).mkdir(parents=True)
         for folder in ("data", "mail"):
             os.chown(self._home / folder, owner.pw_uid, owner.pw_gid)
-        for parent in [self._home, *self._home.parents]:  # Postfix's processes drop root and still have to get here
-            if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
+        self._home.chmod(0o711)  # its processes drop root and still have to get here
         tls = ""
         if self._tls:
             certificate, key = self._tls
@@ -154,7 +155,10 @@ class Postfix:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._postfix("stop")
+        try:
+            self._postfix("stop")
+        finally:
+            shutil.rmtree(self._home, ignore_errors=True)
 
     def messages(self) -> list[bytes]:
         """Return the messages that lie in the mailbox, in CR LF form, in no order."""
