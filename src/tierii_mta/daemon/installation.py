@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tierii_mta.authentication.dkim import DkimKey
-from tierii_mta.campaigns.feeds import Reach, Sources
 from tierii_mta.campaigns.preflight.history import MailHistory
 from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.store import CampaignStore
@@ -40,9 +39,9 @@ from tierii_mta.queue.reserve import Reserve
 from tierii_mta.queue.schedule import RetrySchedule
 from tierii_mta.queue.store import Accepted, QueueStore
 from tierii_mta.storage.database import Database
-from tierii_mta.storage.foreign import ForeignDatabases
 
-if TYPE_CHECKING:  # it brings an HTTP client, which commands need not wait for
+if TYPE_CHECKING:  # they bring an HTTP client and a second half of SQLAlchemy, which commands need not wait for
+    from tierii_mta.campaigns.feeds import Sources
     from tierii_mta.correspondence.notify import EventReaders
 
 _SECRET_OCTETS = 32
@@ -100,8 +99,11 @@ class Installation:
         return Reserve(folder=Path(settings.data_dir), size_bytes=size)
 
     @property
-    def feed_sources(self) -> Sources:
+    def feed_sources(self) -> "Sources":
         """What contact feeds may use of this machine."""
+        from tierii_mta.campaigns.feeds import Reach, Sources  # noqa: PLC0415 see above
+        from tierii_mta.storage.foreign import ForeignDatabases  # noqa: PLC0415
+
         return Sources(databases=ForeignDatabases(), reach=Reach(self.settings.feeds.allow))
 
     @cached_property
