@@ -247,7 +247,7 @@ def _message_id_of_the_day() -> None:
     attempts, made = count(1), message_id.message_id
 
     def wrapped(codec: TokenCodec, delivery: int, domain: str) -> str:
-        return made(codec, delivery, f"{os.getpid()}-{next(attempts)}.{domain}")
+        return made(codec, delivery, domain).replace("@", f".{os.getpid()}-{next(attempts)}@", 1)
 
     merge.message_id = wrapped  # type: ignore[attr-defined]
 

@@ -102,6 +102,7 @@ async def test_mail_reaches_its_mailboxes_and_one_that_was_down_is_told_of(tmp_p
         assert await stage.stop_daemon(signal.SIGTERM) == 0
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(REASON is not None, reason=str(REASON))
 async def test_dovecot_takes_our_own_mail_and_waits_for_no_one(tmp_path: Path) -> None:
     lmtp, imap = free_port("127.0.0.1"), free_port("127.0.0.1")

@@ -65,7 +65,7 @@ PLAIN: tuple[TextPattern, ...] = (
         \bbl00000\d\b
         _is_blocked
         HOST THEN (?:is|are|been|was|were) (?:\w+ ){0,2}(?:blocked|banned|filtered)\b
-        ^(?:e-?mail |message )?blocked (?:for|- see)|\bgo away\b|mass mailer
+        ^(?:e-?mail |message )?blocked (?:for|- see)|mass mailer
         (?:not (?:currently )?accept|reject|refus)\w{0,3} (?:mail|e-?mail|messages?|connections?) from (?:your|\[?\d)
         mail from \[?\d{1,3}\.[\d.]{5,11}\]? (?:was )?(?:refused|rejected|blocked|denied)
         \b(?:ip|host|address|client)\b\S{0,60} (?:is )?(?:listed|not allowed) (?:in|on|at|by)\b
