@@ -8,7 +8,6 @@ from ipaddress import ip_address
 import pytest
 
 from tests.authentication.test_verify import ED25519, NOW, RECORDS
-from tests.support.clock import ManualClock
 from tests.support.dns import DnsServer
 from tierii_mta.authentication.arc import ChainResult
 from tierii_mta.authentication.body_hash import Body
@@ -40,13 +39,6 @@ async def server() -> AsyncIterator[DnsServer]:
         running.add("_dmarc.example.com", "TXT", "v=DMARC1; p=reject")
         running.add(ED25519.dns_name, "TXT", RECORDS[ED25519.dns_name])
         yield running
-
-
-@pytest.fixture
-async def resolver(server: DnsServer) -> AsyncIterator[StubResolver]:
-    stub = StubResolver(ManualClock(), nameservers=[server.address], timeout=timedelta(seconds=2))
-    yield stub
-    await stub.close()
 
 
 async def examined(resolver: StubResolver, head: bytes, arrival: Arrival = ARRIVAL) -> Authenticity:

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from tests.authentication.messages import messages
 from tests.authentication.test_keys import WEAK_RSA
-from tests.support.clock import ManualClock
 from tests.support.dns import DnsServer
 from tierii_mta.authentication.dkim import DkimKey, Result, dns_record, sign, verify
 from tierii_mta.authentication.keys import load_private_key
@@ -45,13 +44,6 @@ async def server() -> AsyncIterator[DnsServer]:
         for name, record in RECORDS.items():
             running.add(name, "TXT", record)
         yield running
-
-
-@pytest.fixture
-async def resolver(server: DnsServer) -> AsyncIterator[StubResolver]:
-    stub = StubResolver(ManualClock(), nameservers=[server.address], timeout=timedelta(seconds=2))
-    yield stub
-    await stub.close()
 
 
 async def results(message: bytes, resolver: Resolver, now: Instant = NOW) -> list[tuple[Result, str]]:

@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from tests.contracts.installation import Installation
 from tests.contracts.test_inbox import keep
-from tests.support.clock import ManualClock
 from tierii_mta.correspondence.mailbox import Postman
 from tierii_mta.correspondence.mailboxes.delivery import Deliverer, Done, Later, Letter, Never, Outcome
 from tierii_mta.correspondence.mailboxes.maildir import MaildirDeliverer
@@ -23,15 +20,6 @@ from tierii_mta.storage.mailbox_jobs import put_into_mailboxes
 
 SALES, SUPPORT = "example.com/sales", "example.com/support"
 SCHEDULE = RetrySchedule(intervals=(timedelta(minutes=1), timedelta(minutes=10)), lifetime=timedelta(hours=2))
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[Installation]:
-    """A database on SQLite."""
-    installation = Installation("sqlite", tmp_path, ManualClock())
-    await installation.open()
-    yield installation
-    await installation.close()
 
 
 @dataclass

@@ -28,15 +28,6 @@ from tierii_mta.queue.store import Record
 EVERY = timedelta(minutes=15)
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[Installation]:
-    """A database on SQLite."""
-    installation = Installation("sqlite", tmp_path, ManualClock())
-    await installation.open()
-    yield installation
-    await installation.close()
-
-
 @dataclass
 class Ear:
     """Somebody who is told; `fails` so often first."""

@@ -98,3 +98,8 @@ def test_a_domain_alone_follows_the_same_rules() -> None:
     assert parse_domain("EXÄMPLE.com.") == "xn--exmple-cua.com"
     with pytest.raises(InvalidAddress):
         parse_domain("example.com..")
+
+
+def test_what_is_no_mailbox_is_none_where_that_is_asked_for() -> None:
+    assert Address.parse_or_none("ann@example.com") == Address("ann", "example.com")
+    assert [Address.parse_or_none(text) for text in ("ann", "", None)] == [None, None, None]

@@ -16,7 +16,7 @@ from tierii_mta.campaigns.preflight.run import Preflight, Scope, counted, groupe
 from tierii_mta.campaigns.pressroom.pool import PressPool
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.campaigns.summary import Options, Summary
-from tierii_mta.cli.enqueue import accept
+from tierii_mta.cli.enqueue import accept, tell_notices
 from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.clock import later, rfc3339
@@ -66,7 +66,7 @@ async def check(call: Invocation, file: Path, *, strict: bool, offline: bool, sa
     async with opened(call) as installation:
         done = await _run(call, installation, campaign, Scope(is_strict=strict, sample=sample), is_live=not offline)
     _tell_findings(call, done.preflight)
-    _tell_notices(call, done.summary)
+    tell_notices(call, done.summary)
     return _end(call, campaign, done, {})
 
 
@@ -85,14 +85,14 @@ async def plan(call: Invocation, file: Path, *, strict: bool, offline: bool) -> 
             _tell(call, finding)
     if not call.is_json:
         _tell_plan(call, done)
-    _tell_notices(call, done.summary)
+    tell_notices(call, done.summary)
     expected = done.forecast
     return _end(
         call,
         campaign,
         done,
         {
-            "waterfall": dict(_waterfall(done.summary)),
+            "waterfall": {name.replace(" ", "_"): count for name, count in _waterfall(done.summary)},
             "providers": dict(done.preflight.providers.most_common()),
             "forecast": {
                 "seconds": expected.takes.total_seconds(),
@@ -142,30 +142,13 @@ def _tell(call: Invocation, finding: Finding, indent: str = "") -> None:
     call.output.record(finding.as_json(), text)
 
 
-def _tell_notices(call: Invocation, summary: Summary) -> None:
-    for notice in summary.notices:
-        call.output.note(f"note: {notice}")
-    if summary.rejects_file:
-        call.output.note(f"rejected rows, with their reasons: {summary.rejects_file}")
-    if summary.left_out_file:
-        call.output.note(f"rows left out, with their reasons: {summary.left_out_file}")
-
-
 def _waterfall(summary: Summary) -> list[tuple[str, int]]:
-    return [
-        ("rows", summary.rows),
-        ("invalid", summary.rejected),
-        ("duplicate", summary.duplicates),
-        ("suppressed", summary.suppressed),
-        ("excluded", summary.excluded),
-        ("out_of_segment", summary.unsegmented),
-        ("to_send", summary.accepted),
-    ]
+    """Return the steps with what each takes, without signs."""
+    return [(name, abs(count)) for name, count in summary.waterfall()]
 
 
 def _tell_plan(call: Invocation, done: _Done) -> None:
-    steps = [(name.replace("_", " "), count) for name, count in _waterfall(done.summary)]
-    call.output.columns(["audience", ""], [(name, f"{count:,}") for name, count in steps])
+    call.output.columns(["audience", ""], [(name, f"{count:,}") for name, count in _waterfall(done.summary)])
     call.output.record({}, "")
     call.output.columns(
         ["provider", "mails", "takes", "at"],

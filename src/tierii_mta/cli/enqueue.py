@@ -94,13 +94,18 @@ async def accept(
         )
 
 
-def _tell(call: Invocation, summary: Summary, *, is_dry_run: bool) -> None:
+def tell_notices(call: Invocation, summary: Summary) -> None:
+    """Say what the operator should know beside the counts, and where the rows are that were not taken."""
     for notice in summary.notices:
         call.output.note(f"note: {notice}")
     if summary.rejects_file:
         call.output.note(f"rejected rows, with their reasons: {summary.rejects_file}")
     if summary.left_out_file:
         call.output.note(f"rows left out, with their reasons: {summary.left_out_file}")
+
+
+def _tell(call: Invocation, summary: Summary, *, is_dry_run: bool) -> None:
+    tell_notices(call, summary)
     if call.is_json:
         return
     counts = {name: value for name, value in summary.as_json().items() if value and name not in ("campaign", "rows")}

@@ -96,16 +96,12 @@ class Postman:
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until asked to stop, then let what is in hand end."""
         async with asyncio.TaskGroup() as group:
-            asked = group.create_task(self._ring_at(stop))
+            asked = group.create_task(self._alarm.ring_at(stop))
             while not stop.is_set():
                 for job in await self._claim():
                     group.create_task(self._carry(job))
                 await self._alarm.wait(_EVERY_S)
             asked.cancel()
-
-    async def _ring_at(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._alarm.ring()
 
     # --- 1. what is taken
 

@@ -30,7 +30,7 @@ from tierii_mta.correspondence.storable import storable, storable_text
 from tierii_mta.correspondence.thread import Inquiry, Match, find_thread
 from tierii_mta.errors import Unavailable
 from tierii_mta.inbound.inbox import Inbox, InboxMessage
-from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import Purpose, TokenCodec
 from tierii_mta.queue.alarm import Alarm
@@ -110,7 +110,7 @@ class Processor:
         """Process until asked to stop, then let what is in hand end. Cancelled, it lets go of what it has."""
         try:
             async with asyncio.TaskGroup() as group:
-                asked = group.create_task(self._ring_at(stop))
+                asked = group.create_task(self._alarm.ring_at(stop))
                 while not stop.is_set():
                     for one in await self._claim():
                         self._in_hand[one.message.id] = group.create_task(self._process(one))
@@ -119,10 +119,6 @@ class Processor:
         finally:
             if self._in_hand:
                 await self._intray.release(list(self._in_hand), self._epoch, is_tried=False)
-
-    async def _ring_at(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._alarm.ring()
 
     # -- 1. what is taken
 
@@ -246,11 +242,9 @@ class Processor:
         said = original.text if original is not None else None
         return storable_text((await self._reader.cut(reading.text, reading.html, said)).words)
 
-    def _key(self, address: str | None) -> PersonKey | None:
-        try:
-            return self._codec.person_key(Address.parse(address)) if address is not None else None
-        except InvalidAddress:
-            return None
+    def _key(self, text: str | None) -> PersonKey | None:
+        address = Address.parse_or_none(text)
+        return self._codec.person_key(address) if address is not None else None
 
     # -- 5. what is kept
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from tierii_mta.clock import Instant
 from tierii_mta.correspondence.thread import KnownMessage
-from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.subject import base_subject
 from tierii_mta.mail.tokens import TokenCodec
@@ -111,10 +111,10 @@ class SentMail:
 
         Subjects are not kept: the last few mails to the person are looked at as they were sent.
         """
-        try:
-            key = self._codec.person_key(Address.parse(person))
-        except InvalidAddress:
+        address = Address.parse_or_none(person)
+        if address is None:
             return ()
+        key = self._codec.person_key(address)
         found: list[KnownMessage] = []
         for candidate in await self._store.sent_to(key, since, limit=_CANDIDATES):
             if await self._is_about(candidate, subject_key):

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from tierii_mta.clock import Instant, later
 from tierii_mta.correspondence.reading import Original, References
-from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import open_message_id
 from tierii_mta.mail.subject import base_subject
 from tierii_mta.mail.tokens import TokenCodec, open_signed_address
@@ -116,7 +116,7 @@ class _Lead:
 
 
 def _leads(inquiry: Inquiry, codec: TokenCodec) -> Iterator[_Lead]:
-    sender = _parsed(inquiry.sender)
+    sender = Address.parse_or_none(inquiry.sender)
     yield from _signed(inquiry.recipients, Route.TOKEN, sender, codec)
     for message_id in (*inquiry.references.in_reply_to, *reversed(inquiry.references.references)):
         if (delivery := open_message_id(codec, message_id)) is not None:
@@ -137,7 +137,7 @@ def _leads(inquiry: Inquiry, codec: TokenCodec) -> Iterator[_Lead]:
 
 def _signed(addresses: Sequence[str], route: Route, sender: Address | None, codec: TokenCodec) -> Iterator[_Lead]:
     for text in addresses:
-        address = _parsed(text)
+        address = Address.parse_or_none(text)
         if address is not None and (found := open_signed_address(codec, address)) is not None:
             is_for_sender = sender is not None and open_signed_address(codec, address, sender) is not None
             yield _Lead(route=route, delivery=DeliveryId(found.delivery), is_for_sender=is_for_sender)
@@ -185,13 +185,6 @@ async def _guess(inquiry: Inquiry, correspondence: Correspondence) -> Match | No
 
 
 def _is_among(sender: str | None, participants: Sequence[str]) -> bool:
-    address = _parsed(sender)
-    keys = (each.key for each in map(_parsed, participants) if each is not None)
+    address = Address.parse_or_none(sender)
+    keys = (each.key for each in map(Address.parse_or_none, participants) if each is not None)
     return address is not None and address.key in keys
-
-
-def _parsed(text: str | None) -> Address | None:
-    try:
-        return Address.parse(text) if text else None
-    except InvalidAddress:
-        return None

@@ -61,6 +61,14 @@ class Address:
             raise InvalidAddress(f"is longer than {MAX_ADDRESS_OCTETS} octets")
         return address
 
+    @classmethod
+    def parse_or_none(cls, text: str | None) -> Self | None:
+        """Return what `parse` does, or None where there is no mailbox."""
+        try:
+            return cls.parse(text) if text is not None else None
+        except InvalidAddress:
+            return None
+
     @property
     def key(self) -> str:
         """The person: NFC, lower case, without needless quotes. Addresses with one key are one recipient."""

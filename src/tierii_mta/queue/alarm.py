@@ -23,6 +23,11 @@ class Alarm:
         if self._waiter is not None:
             _finish(self._waiter)
 
+    async def ring_at(self, event: asyncio.Event) -> None:
+        """Ring once the event is set."""
+        await event.wait()
+        self.ring()
+
     async def wait(self, seconds: float | None = None) -> bool:
         """Return True when rung, or False when `seconds` (None: any time) went by first."""
         if not self._is_rung:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from tierii_mta.authentication.suffixes import registrable_domain
 from tierii_mta.campaigns.preflight.case import Case, Network
 from tierii_mta.campaigns.preflight.findings import Fault, Severity
+from tierii_mta.campaigns.preflight.links import is_ip
 from tierii_mta.mail.address import Address
 from tierii_mta.outbound.security import TlsPolicy
 from tierii_mta.resolver.answer import Absent, Found, Resolver, Tempfail
@@ -122,7 +123,7 @@ def check_link_host(case: Case) -> Iterator[Fault]:
         yield Fault(what=f"{case.sender.public_url} is not https", where=where)
     if parts.port is not None:
         yield Fault(what=f"{case.sender.public_url} names a port", where=where)
-    if _is_address(host):
+    if is_ip(host):
         yield Fault(what=f"{host} is an address instead of a name", where=where)
     elif registrable_domain(host) != registrable_domain(case.domain.name):
         yield Fault(what=f"{host} is not of the organisation of {case.domain.name}", where=where)
@@ -166,11 +167,3 @@ def check_programmes(case: Case) -> Iterator[Fault]:
         what = "there is no Feedback-ID, by which Google tells campaigns apart"
         remedy = 'add headers: {Feedback-ID: "campaign:kind:sender"}'
         yield Fault(what=what, where=case.where("headers"), remedy=remedy)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

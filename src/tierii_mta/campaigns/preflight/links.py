@@ -56,7 +56,7 @@ def _faults_of_link(case: Case, link: Link) -> Iterator[str]:
         yield f"the link {href!r} is not absolute"
     elif scheme != "https":
         yield f"the link {href!r} is not https"
-    if _is_ip(host):
+    if is_ip(host):
         yield f"the link {href!r} leads to an address instead of a name"
     if host in case.knowledge.shorteners:
         yield f"the link {href!r} hides where it leads behind {host}"
@@ -97,7 +97,7 @@ async def _follow(url: str, place: str, case: Case, network: Network) -> Fault |
 
 async def _addresses(host: str, resolver: Resolver) -> list[str] | str:
     """Return a host's addresses, or in words why there are none."""
-    if _is_ip(host):
+    if is_ip(host):
         return [host]
     answers = [await resolver.a(host), await resolver.aaaa(host)]
     found = [address for answer in answers if isinstance(answer, Found) for address in answer.records]
@@ -114,7 +114,8 @@ def _split(url: str) -> tuple[str, str] | None:
     return None
 
 
-def _is_ip(host: str) -> bool:
+def is_ip(host: str) -> bool:
+    """Whether a host is named by its number."""
     try:
         ip_address(host)
     except ValueError:

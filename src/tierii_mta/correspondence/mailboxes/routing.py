@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from tierii_mta.correspondence.mailboxes.targets import ForwardTarget, LmtpTarget, Target
 from tierii_mta.correspondence.reading import Kind
 from tierii_mta.inbound.mailboxes import ANY, ROLES
-from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.address import Address
 from tierii_mta.mail.tokens import Purpose
 from tierii_mta.queue.received import InboxRecipient, NewMailboxJob
 
@@ -144,7 +144,5 @@ class Routing:
 
 
 def _forward(mailbox: str) -> Target | None:
-    try:
-        return ForwardTarget(Address.parse(mailbox))
-    except InvalidAddress:
-        return None
+    address = Address.parse_or_none(mailbox)
+    return ForwardTarget(address) if address is not None else None

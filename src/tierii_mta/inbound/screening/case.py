@@ -15,7 +15,7 @@ from tierii_mta.authentication.results import MethodResult
 from tierii_mta.inbound.checks import Incoming
 from tierii_mta.inbound.mailboxes import ROLES
 from tierii_mta.inbound.screening.verdict import Observation
-from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.mail.address import Address
 from tierii_mta.mail.tokens import Purpose
 
 FIRST_OCTETS = 65_536  # of the body
@@ -120,11 +120,4 @@ def addresses(value: str) -> Sequence[Address]:
     """Return the addresses of a field such as From, in order; what cannot be one is passed over."""
     bare = _QUOTED.sub(" ", value[:_MAX_ADDRESSES])
     found = _ANGLE.findall(bare) or _BARE.findall(bare)
-    return [address for text in found[:100] if (address := _address(text)) is not None]
-
-
-def _address(text: str) -> Address | None:
-    try:
-        return Address.parse(text)
-    except InvalidAddress:
-        return None
+    return [address for text in found[:100] if (address := Address.parse_or_none(text)) is not None]
