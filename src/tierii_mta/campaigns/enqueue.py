@@ -17,6 +17,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tierii_mta.campaigns.admission import reject_sentence, rejects_allowed, rules_of
 from tierii_mta.campaigns.audience import Audience, Enrichment, Survey
 from tierii_mta.campaigns.examination import Examiner, Subject
 from tierii_mta.campaigns.expansion import Expansion, expand
@@ -25,7 +26,7 @@ from tierii_mta.campaigns.inquiry import Inquiry
 from tierii_mta.campaigns.loading import Loader
 from tierii_mta.campaigns.problems import CampaignInvalid, Problem
 from tierii_mta.campaigns.rejects import RejectFile
-from tierii_mta.campaigns.screening import ExcludedDomains, Screen, Sieve, Suppressed
+from tierii_mta.campaigns.screening import Screen, Sieve
 from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.snapshot import make_snapshot
 from tierii_mta.campaigns.specification import Campaign
@@ -39,7 +40,6 @@ from tierii_mta.consent.suppression import SuppressionList
 from tierii_mta.errors import CheckFailed, ConfigurationError, Conflict, NotFound, TooManyRejects, UsageError
 from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.mail.tokens import TokenCodec
-from tierii_mta.quantities import parse_share
 from tierii_mta.queue.reserve import Reserve
 
 _LOADABLE = frozenset({CampaignState.DRAFT, CampaignState.FAILED})
@@ -86,7 +86,7 @@ async def enqueue(
             names = [feed.name for feed in feeds]
             await run.judge(feeds, enrichments, judged)
         await run.check_rejects(record, draft)
-        rules = [*screens, *run.rules(suppression)]
+        rules = [*screens, *rules_of(campaign.specification, clock, suppression=suppression)]
         await run.screen(rules, names, judged, chosen)
         summary = await run.inquire(draft, names)
         loader = Loader(
@@ -164,17 +164,6 @@ class _Run:
         if not is_anybody:
             raise NotFound(f"{only} is not among the contacts", where=str(self.campaign.path))
         self.notices = self._notices(audience.notices, fields)
-
-    def rules(self, suppression: SuppressionList | None) -> list[Screen]:
-        """Return the rules that the campaign file asks for."""
-        specification = self.campaign.specification
-        rules: list[Screen] = []
-        if specification.exclude.domains:
-            rules.append(ExcludedDomains(specification.exclude.domains))
-        if specification.exclude.suppression and suppression is not None:
-            marketing, list_id = specification.is_marketing, specification.list_id
-            rules.append(Suppressed(suppression, self.clock, is_marketing=marketing, list_id=list_id))
-        return rules
 
     async def screen(self, rules: Sequence[Screen], feeds: Sequence[str], judged: Spool, chosen: Spool) -> None:
         """Put aside who is written to, write down who is not; refuse an audience in which nobody is left."""
@@ -288,9 +277,9 @@ class _Run:
         survey = self.survey
         if survey.rows == 0:
             raise CheckFailed("the feeds hold no contacts", where=self.campaign.document.where(("contacts",)))
-        if survey.rejected <= self._rejects_allowed():
+        if survey.rejected <= rejects_allowed(self.campaign.specification.schema_, survey):
             return
-        reason = self._reject_sentence()
+        reason = reject_sentence(survey)
         if not self.options.dry_run and (record is None or record.state in _LOADABLE):
             await self.store.open_draft(draft)
             await self.store.fail(draft.id, reason=reason, now=self.clock.now())
@@ -299,21 +288,6 @@ class _Run:
             where=self.campaign.document.where(("contacts",)),
             remedy=f"see {self._beside('rejects')}; mend the rows, or raise schema.max_rejects",
         )
-
-    def _rejects_allowed(self) -> float:
-        schema, survey = self.campaign.specification.schema_, self.survey
-        if schema.on_invalid == "fail" or survey.sound == 0:
-            return 0
-        if schema.max_rejects is None:
-            return survey.rows
-        if isinstance(schema.max_rejects, int):
-            return schema.max_rejects
-        return parse_share(schema.max_rejects) * survey.rows
-
-    def _reject_sentence(self) -> str:
-        survey = self.survey
-        worst = "; ".join(f"{count} × {reason}" for reason, count in survey.reasons.most_common(3))
-        return f"{survey.rejected} of {survey.rows} rows were rejected ({worst})"
 
     def _notices(self, of_feeds: Sequence[str], fields: Collection[str]) -> list[str]:
         notices = list(of_feeds)

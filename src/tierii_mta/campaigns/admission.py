@@ -1,0 +1,40 @@
+"""Which rules a campaign file makes for its audience: who is left out, and how many rows may be wrong.
+
+Owns the reading of `exclude`, `schema.on_invalid` and `max_rejects`; the rules themselves are `screening`.  Pure.
+"""
+
+from tierii_mta.campaigns.audience import Survey
+from tierii_mta.campaigns.screening import ExcludedDomains, Screen, Suppressed
+from tierii_mta.campaigns.specification import Specification
+from tierii_mta.campaigns.specification.sections import SchemaSection
+from tierii_mta.clock import Clock
+from tierii_mta.consent.suppression import SuppressionList
+from tierii_mta.quantities import parse_share
+
+
+def rules_of(specification: Specification, clock: Clock, *, suppression: SuppressionList | None = None) -> list[Screen]:
+    """Return the rules that the campaign file asks for."""
+    rules: list[Screen] = []
+    if specification.exclude.domains:
+        rules.append(ExcludedDomains(specification.exclude.domains))
+    if specification.exclude.suppression and suppression is not None:
+        marketing, list_id = specification.is_marketing, specification.list_id
+        rules.append(Suppressed(suppression, clock, is_marketing=marketing, list_id=list_id))
+    return rules
+
+
+def rejects_allowed(schema: SchemaSection, survey: Survey) -> float:
+    """Return how many rows may be rejected; none, if not one is sound."""
+    if schema.on_invalid == "fail" or survey.sound == 0:
+        return 0
+    if schema.max_rejects is None:
+        return survey.rows
+    if isinstance(schema.max_rejects, int):
+        return schema.max_rejects
+    return parse_share(schema.max_rejects) * survey.rows
+
+
+def reject_sentence(survey: Survey) -> str:
+    """Return how many rows were rejected, and mostly why."""
+    worst = "; ".join(f"{count} × {reason}" for reason, count in survey.reasons.most_common(3))
+    return f"{survey.rejected} of {survey.rows} rows were rejected ({worst})"
