@@ -9,23 +9,20 @@ An entry is READY in its stream's ring, WAITING for its due time, PARKED (due, b
 runs. Pausing a stream drops its entries; no delivery row is touched.
 """
 
-import heapq
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 
-from tierii_mta.clock import Instant, later
+from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import Delivery, Lane, LaneId, Priority, StreamId
 from tierii_mta.queue.lane_table import LaneTable, Place
 from tierii_mta.queue.store import Claim, LaneLoad, Quota
+from tierii_mta.queue.suspended import SuspendedLanes
+from tierii_mta.queue.waiting import WaitingRoom
 
 _TURN = 25  # rows a stream may take at least before the next one's turn
 _LOOKS = 2_000  # entries looked at per pick, so that a pick is short even when nobody has room
 _WAKES = 10_000  # due entries moved to the rings per pick
 _MANY = 1_000  # the count of an entry whose count is not known
-_SLOT_BITS = 32
-_RECHECKS_PER_MS = 2  # parked entries looked at again, all together
-_SHORTEST_PARK_MS, _LONGEST_PARK_MS = 100, 30_000
 
 
 class LaneDirectory:
@@ -34,14 +31,10 @@ class LaneDirectory:
     def __init__(self) -> None:
         self.table = LaneTable()
         self._rings: dict[Priority, OrderedDict[StreamId, deque[int]]] = {p: OrderedDict() for p in Priority}
-        self._heap: list[int] = []  # due << 32 | slot, stale ones skipped when they come up
-        self._outside_rings = 0  # entries WAITING or PARKED
-        self._parked = 0
+        self._waiting = WaitingRoom(self.table)
         self._closed: set[StreamId] = set()
         self._leaving: list[int] = []  # slots of closed streams, yet to be dropped
-        self._suspended: dict[LaneId, tuple[Instant, Lane]] = {}
-        self._suspension_ends: list[tuple[Instant, LaneId]] = []
-        self._strikes: dict[LaneId, int] = {}
+        self._suspended = SuspendedLanes()
         self._in_hand: dict[tuple[LaneId, Priority], int] = {}
         self._news: dict[int, Instant] = {}  # what came for TAKEN entries while their claim ran
 
@@ -90,26 +83,20 @@ class LaneDirectory:
 
     def suspend(self, lane: Lane, until: Instant) -> None:
         """Give out nothing of the lane before `until`."""
-        self._suspended[lane.id] = (until, lane)
-        heapq.heappush(self._suspension_ends, (until, lane.id))
+        self._suspended.add(lane, until)
 
     def release(self, lane: LaneId, *, now: Instant) -> bool:
         """End a suspension early; return whether there was one."""
-        if self._suspended.pop(lane, None) is None:
+        if not self._suspended.remove(lane):
             return False
         self._reopen(lane, now)
         return True
 
     def resumed(self, now: Instant) -> list[Lane]:
         """Return the lanes whose suspension has run out since the last call."""
-        lanes = []
-        while self._suspension_ends and self._suspension_ends[0][0] <= now:
-            _, lane_id = heapq.heappop(self._suspension_ends)
-            until, lane = self._suspended.get(lane_id, (None, None))
-            if lane is not None and until is not None and until <= now:
-                del self._suspended[lane_id]
-                self._reopen(lane_id, now)
-                lanes.append(lane)
+        lanes = self._suspended.pop_ended(now)
+        for lane in lanes:
+            self._reopen(lane.id, now)
         return lanes
 
     def is_suspended(self, lane: LaneId) -> bool:
@@ -117,14 +104,11 @@ class LaneDirectory:
 
     def strike(self, lane: LaneId) -> int:
         """Count a refusal of us; return how many came before it since the lane last took mail."""
-        strikes = self._strikes.get(lane, 0)
-        self._strikes[lane] = strikes + 1
-        return strikes
+        return self._suspended.strike(lane)
 
     def clear_strikes(self, lane: LaneId) -> None:
         """The lane took mail."""
-        if self._strikes:
-            self._strikes.pop(lane, None)
+        self._suspended.clear_strikes(lane)
 
     # -- whose turn it is ---------------------------------------------------------------------------------------
 
@@ -182,9 +166,7 @@ class LaneDirectory:
         """Return when to pick again if nothing else happens: `now` if some entry is ready, None if nothing waits."""
         if with_ready and any(self._rings.values()):
             return now
-        self._skip_stale()
-        times = [Instant(self._heap[0] >> _SLOT_BITS)] if self._heap else []
-        times += [self._suspension_ends[0][0]] if self._suspension_ends else []
+        times = [each for each in (self._waiting.next_due(), self._suspended.next_end()) if each is not None]
         return max(now, min(times)) if times else None
 
     # -- below: moving entries ----------------------------------------------------------------------------------
@@ -248,22 +230,22 @@ class LaneDirectory:
         """Return the quota of one entry, or put it aside where it cannot go now."""
         lane, priority = self.table.lane(slot), self.table.priority(slot)
         if lane.id in self._suspended:
-            self._wait(slot, self._suspended[lane.id][0])
+            self._waiting.wait(slot, self._suspended.until(lane.id))
             return None
         # One more than we know of: a lane that gives less tells when it is due next, and needs no second, empty claim.
         limit = room(lane, priority, min(self.table.count[slot] + 1, most, turn))
         if limit <= 0:
-            self._park(slot, now)
+            self._waiting.park(slot, now)
             return None
         self.table.place[slot] = Place.TAKEN
         return Quota(lane=lane.id, priority=priority, limit=limit)
 
     def _wake(self, now: Instant) -> None:
         for _ in range(_WAKES):
-            self._skip_stale()
-            if not self._heap or self._heap[0] >> _SLOT_BITS > now:
+            slot = self._waiting.pop_due(now)
+            if slot is None:
                 return
-            self._make_ready(heapq.heappop(self._heap) & ((1 << _SLOT_BITS) - 1))
+            self._make_ready(slot)
 
     def _reopen(self, lane: LaneId, now: Instant) -> None:
         """Let the lane's entries wait no longer than to now."""
@@ -277,54 +259,19 @@ class LaneDirectory:
             self.table.due[slot] = due
             self._make_ready(slot)
         else:
-            self._wait(slot, due)
+            self._waiting.wait(slot, due)
 
     def _make_ready(self, slot: int) -> None:
         stream = self.table.stream(slot)
         if stream in self._closed:
             self._forget(slot)
             return
-        self._leave(slot)
+        self._waiting.leave(slot)
         self.table.place[slot] = Place.READY
         rings = self._rings[self.table.priority(slot)]
         rings.setdefault(stream, deque()).append(slot)
 
-    def _wait(self, slot: int, due: Instant, place: Place = Place.WAITING) -> None:
-        self._leave(slot)
-        self.table.place[slot], self.table.due[slot] = place, due
-        self._outside_rings += 1
-        heapq.heappush(self._heap, due << _SLOT_BITS | slot)
-        if len(self._heap) > 2 * self._outside_rings + _MANY:
-            self._drop_stale()
-
-    def _park(self, slot: int, now: Instant) -> None:
-        """Put a due entry aside for a while that grows with how many are aside, so that looking stays cheap."""
-        wait = min(max(self._parked // _RECHECKS_PER_MS, _SHORTEST_PARK_MS), _LONGEST_PARK_MS)
-        self._wait(slot, later(now, timedelta(milliseconds=wait)), Place.PARKED)
-        self._parked += 1
-
-    def _leave(self, slot: int) -> None:
-        """Take the entry out of where it waits; its heap row goes stale."""
-        place = self.table.place[slot]
-        if place in (Place.WAITING, Place.PARKED):
-            self._outside_rings -= 1
-            self._parked -= place == Place.PARKED
-
     def _forget(self, slot: int) -> None:
-        self._leave(slot)
+        self._waiting.leave(slot)
         self._news.pop(slot, None)
         self.table.remove(slot)
-
-    def _is_live(self, row: int) -> bool:
-        slot = row & ((1 << _SLOT_BITS) - 1)
-        place = self.table.place[slot]
-        return self.table.due[slot] == row >> _SLOT_BITS and place in (Place.WAITING, Place.PARKED)
-
-    def _skip_stale(self) -> None:
-        while self._heap and not self._is_live(self._heap[0]):
-            heapq.heappop(self._heap)
-
-    def _drop_stale(self) -> None:
-        """Build the heap anew: entries that keep getting earlier due times leave many stale rows."""
-        self._heap = [row for row in set(self._heap) if self._is_live(row)]
-        heapq.heapify(self._heap)

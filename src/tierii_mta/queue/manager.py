@@ -1,16 +1,16 @@
 """The queue manager: which deliveries are in hand.
 
-Owns the round from due mail to the Deliver port and back: pick lanes, claim, hand over, take in what ended; and
-following what other processes change. Not whose turn it is (queue.lanes), what becomes of one delivery (queue.hand)
-nor how much a destination takes (the Deliver port).
+Owns the round from due mail to the Deliver port and back: pick lanes, claim, hand over, take in what ended. Not whose
+turn it is (queue.lanes), what becomes of one delivery (queue.hand), what other processes change (queue.follower) nor
+how much a destination takes (the Deliver port).
 
-1. `run` fills the directory (`QueueStore.loads`), tries suspects of earlier crashes alone (`_try_suspects`), and
-   starts two loops: `_claim_loop` and `_watch_loop`.
+1. `run` fills the directory (`Follower.begin`), tries suspects of earlier crashes alone (`_try_suspects`), and
+   starts two loops: `_claim_loop` and the follower's.
 2. `_round`: `LaneDirectory.pick` asks `Deliver.room` and names quotas; `QueueStore.claim` takes the rows; each goes
    to `Hand.take`. High priority is picked first, and bulk leaves it a reserved share of the hand.
 3. `_ended`: a settled delivery frees room, tells the directory of its retry, and wakes the claim loop. A refusal of us
    suspends the lane (`_suspend`); `_announce_resumed` opens it again.
-4. `_watch_loop` reads the change log every 250 ms: new mail, paused streams, suspended lanes and streams.
+4. `Follower` reads the change log every 250 ms: new mail, paused streams, suspended lanes and streams.
 5. `drain` stops claiming, returns what is queued, and lets what is active finish up to a deadline.
 """
 
@@ -24,11 +24,12 @@ from tierii_mta.clock import Clock, Instant, elapsed, later
 from tierii_mta.errors import TieriiError, Unavailable
 from tierii_mta.queue.alarm import Alarm
 from tierii_mta.queue.committer import Committer
-from tierii_mta.queue.delivery import Deferred, Delivered, Lane, LaneId, Priority, Returned, State, StreamId
+from tierii_mta.queue.delivery import Deferred, Delivered, Lane, Priority, Returned, State
+from tierii_mta.queue.follower import Follower
 from tierii_mta.queue.hand import Deliver, Ending, Hand
 from tierii_mta.queue.lanes import LaneDirectory
 from tierii_mta.queue.settlement import Settlement, resume
-from tierii_mta.queue.store import Change, ChangeKind, LaneLoad, QueueStore, SuspendLane
+from tierii_mta.queue.store import LaneLoad, QueueStore, SuspendLane
 
 __all__ = ["Deliver", "ManagerLimits", "QueueManager"]
 
@@ -80,21 +81,27 @@ class QueueManager:
             crashes=store.crashes,
         )
         self._alarm = Alarm(clock)
+        self._follower = Follower(
+            store=store,
+            directory=directory,
+            hand=self.hand,
+            clock=clock,
+            poll=self._limits.poll,
+            on_news=self._alarm.ring,
+        )
         self._pace_s = _PACE_S
         self._has_lost_claim = False
         self._drain_for: timedelta | None = None
         self._over = asyncio.Event()
-        self._cursor = 0
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
         """Deliver until `drain` is called. Cancelling it is a hard stop: what is in hand stays there, unsettled."""
         try:
-            self._cursor = await self._store.last_change()
-            await self._load(None)
+            await self._follower.begin()
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                watch = group.create_task(self._watch_loop())
+                watch = group.create_task(self._follower.run())
                 await self._try_suspects(group)
                 await self._claim_loop(group)
                 watch.cancel()
@@ -264,62 +271,3 @@ class QueueManager:
             await self._committer.submit(operation)
         except TieriiError as failure:
             _log.warning("the suspension of lane %d could not be written: %s", operation.lane, failure)
-
-    # -- what others changed ------------------------------------------------------------------------------------
-
-    async def _watch_loop(self) -> None:
-        while True:
-            await self._clock.sleep(self._limits.poll.total_seconds())
-            try:
-                changes = await self._store.changes(self._cursor)
-                if changes:
-                    await self._follow(changes)
-            except Unavailable as failure:
-                _log.warning("the change log cannot be read now: %s", failure)
-
-    async def _follow(self, changes: Iterable[Change]) -> None:
-        cursor = self._cursor
-        streams: dict[StreamId, bool] = {}  # → whether its lanes are read anew
-        lanes: dict[LaneId, bool] = {}  # → whether it was closed or opened
-        for change in changes:
-            cursor = max(cursor, change.seq)
-            if change.kind is ChangeKind.LANE and change.lane is not None:
-                lanes[change.lane] = True
-            elif change.kind is ChangeKind.MAIL and change.lane is not None:
-                lanes.setdefault(change.lane, False)
-            elif change.kind in (ChangeKind.MAIL, ChangeKind.STREAM) and change.stream is not None:
-                streams[change.stream] = streams.get(change.stream, False) or change.kind is ChangeKind.STREAM
-        for stream, is_anew in streams.items():
-            if is_anew:
-                await self._drop(stream)
-            await self._load(stream)
-        for lane, is_anew in lanes.items():
-            await self._load_lane(lane, is_anew=is_anew)
-        self._cursor = cursor  # only now: what could not be read is read again
-        self._alarm.ring()
-
-    async def _drop(self, stream: StreamId) -> None:
-        """Let a stream's lanes leave the directory; those of a paused one do not come back with its loads.
-
-        What is in hand and not yet on the wire goes back too, and is claimed again if the stream is open.
-        """
-        self._directory.close_stream(stream)
-        self.hand.recall("stream changed", stream=stream)
-        while self._directory.sweep():
-            await self._clock.sleep(0)
-        self._directory.open_stream(stream)
-
-    async def _load(self, stream: StreamId | None) -> None:
-        async for load in self._store.loads(stream):
-            self._directory.add(load, now=self._clock.now())
-
-    async def _load_lane(self, lane: LaneId, *, is_anew: bool) -> None:
-        """Learn what waits in a lane. After it was closed or opened, what is not yet on the wire is claimed again."""
-        if is_anew:
-            self.hand.recall("lane changed", lane=lane)
-        is_suspended = False
-        async for load in self._store.loads(lane=lane):
-            is_suspended = load.suspended_until is not None
-            self._directory.add(load, now=self._clock.now())
-        if not is_suspended:
-            self._directory.release(lane, now=self._clock.now())
