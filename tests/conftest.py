@@ -5,11 +5,16 @@
 
 import os
 import signal
+import sys
 
 from hypothesis import settings
 
 # A shell in the background ignores SIGINT for all it starts; the programs under test are to hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Programs under test start hundreds of times: without compiled modules each start would compile all of them again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("gate", derandomize=True, deadline=None, print_blob=True, max_examples=30)
 settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True, max_examples=200)
