@@ -138,7 +138,7 @@ async def test_a_message_whose_octets_cannot_be_read_leaves_nothing_and_harms_no
 
     bad = Receive(entry=entry(store), parts=Spooled(read=broken, size_bytes=PART_BYTES * 6))
     good = Receive(entry=entry(store), parts=[b"\r\n"])
-    committer = Committer(store.queue, store.clock)
+    committer = Committer(store.queue, store.clock, gather_s=0)  # a clock that stands still gathers for ever
     running = asyncio.create_task(committer.run())
     answers = [committer.enqueue(one) for one in (bad, good)]
     committer.close()

@@ -152,7 +152,7 @@ async def test_a_new_rule_is_not_told_of_the_past(house: Installation) -> None:
 
 
 async def test_a_digest_is_one_mail_in_our_queue_that_nobody_is_to_answer(house: Installation) -> None:
-    committer = Committer(house.queue, house.clock)
+    committer = Committer(house.queue, house.clock, gather_s=0)  # a clock that stands still gathers for ever
     running = asyncio.create_task(committer.run())
     schedule = RetrySchedule(intervals=(timedelta(minutes=1),), lifetime=timedelta(days=1))
     codec = TokenCodec(b"a secret of the installation")

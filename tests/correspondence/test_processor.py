@@ -193,7 +193,7 @@ class Kept:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     store = Installation("sqlite", tmp_path, ManualClock())
     await store.open()
-    committer = Committer(store.queue, store.clock)
+    committer = Committer(store.queue, store.clock, gather_s=0)  # a clock that stands still gathers for ever
     committing = asyncio.create_task(committer.run())
     try:
         yield House(store, committer, await _delivered(store))

@@ -128,7 +128,7 @@ async def open_office(
     """Open a database, run a committer, and seat a desk."""
     clock = clock or ManualClock()
     database = await Database.open("sqlite", data_dir=folder, clock=clock, node="one")
-    committer = Committer(database.queue, clock)
+    committer = Committer(database.queue, clock, gather_s=0)  # a clock that stands still gathers for ever
     gate = Gate(bounds or Bounds(), clock)
     desk = ReceptionDesk(
         mailboxes=Mailboxes(DOMAINS, hostname=HOSTNAME, codec=CODEC),

@@ -150,7 +150,7 @@ async def open_database(folder: Path, clock: Clock) -> Database:
 @asynccontextmanager
 async def committing(database: Database, clock: Clock) -> AsyncIterator[Committer]:
     """Run a committer, and close it at the end."""
-    committer = Committer(database.queue, clock)
+    committer = Committer(database.queue, clock, gather_s=0)
     task = asyncio.create_task(committer.run())
     try:
         yield committer
@@ -174,7 +174,7 @@ async def plant(
     epoch = await database.queue.register(name="test", role="outbound", pid=1, now=clock.now())
     await database.queue.free_dead(epoch, clock.now())
     endings: list[Ending] = []
-    committer = Committer(database.queue, clock)
+    committer = Committer(database.queue, clock, gather_s=0)
     committing_task = asyncio.create_task(committer.run())
     directory = LaneDirectory()
     manager = QueueManager(

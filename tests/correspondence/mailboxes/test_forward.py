@@ -48,7 +48,7 @@ class House:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     store = Installation("sqlite", tmp_path, ManualClock())
     await store.open()
-    committer = Committer(store.queue, store.clock)
+    committer = Committer(store.queue, store.clock, gather_s=0)  # a clock that stands still gathers for ever
     running = asyncio.create_task(committer.run())
     forwarder = Forwarder(
         intake=Intake(
