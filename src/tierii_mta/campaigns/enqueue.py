@@ -17,8 +17,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tierii_mta.campaigns.admission import reject_sentence, rejects_allowed, rules_of
+from tierii_mta.campaigns.admission import rules_of
 from tierii_mta.campaigns.audience import Audience, Enrichment, Survey
+from tierii_mta.campaigns.draft import check_links, check_state, is_loadable, make_draft
 from tierii_mta.campaigns.examination import Examiner, Subject
 from tierii_mta.campaigns.expansion import Expansion, expand
 from tierii_mta.campaigns.feeds import Feed, Sources, open_feeds
@@ -28,22 +29,19 @@ from tierii_mta.campaigns.problems import CampaignInvalid, Problem
 from tierii_mta.campaigns.rejects import RejectFile
 from tierii_mta.campaigns.screening import Screen, Sieve
 from tierii_mta.campaigns.sender import Sender
-from tierii_mta.campaigns.snapshot import make_snapshot
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.campaigns.spool import Order, Spool, Waiting
 from tierii_mta.campaigns.stages import Meter, Stage
-from tierii_mta.campaigns.store import CampaignRecord, CampaignState, CampaignStore, Draft
+from tierii_mta.campaigns.store import CampaignRecord, CampaignStore, Draft
 from tierii_mta.campaigns.summary import Options, Progress, ShowProgress, Step, Summary
-from tierii_mta.campaigns.template import names_used
+from tierii_mta.campaigns.tolerance import check_rejects
 from tierii_mta.clock import Clock
 from tierii_mta.consent.suppression import SuppressionList
-from tierii_mta.errors import CheckFailed, ConfigurationError, Conflict, NotFound, TooManyRejects, UsageError
+from tierii_mta.errors import CheckFailed, NotFound, TooManyRejects, UsageError
 from tierii_mta.mail.address import Address, InvalidAddress
 from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.reserve import Reserve
 
-_LOADABLE = frozenset({CampaignState.DRAFT, CampaignState.FAILED})
-_FINAL = frozenset({CampaignState.COMPLETED, CampaignState.CANCELLED})
 _MAX_PROBLEMS = 1000
 
 
@@ -127,10 +125,10 @@ class _Run:
         specification = self.campaign.specification
         self.sender.domain_of(specification.from_address, where=self.campaign.document.where(("from", "email")))
         self._expansion = expand(self.campaign)
-        self._check_links(self._expansion)
-        draft = self._draft(self._expansion)
+        check_links(self.campaign, self._expansion, self.sender)
+        draft = make_draft(self.campaign, self._expansion, sender=self.sender, now=self.clock.now())
         record = await self.store.find(self.campaign.id)
-        self._check_state(record, draft)
+        check_state(self.campaign, record, draft, reopen=self.options.reopen)
         return draft, record
 
     async def judge(self, feeds: Sequence[Feed], enrichments: Sequence[Enrichment], spool: Spool) -> None:
@@ -229,65 +227,15 @@ class _Run:
     def _beside(self, kind: str) -> Path:
         return self.campaign.folder / f"{self.campaign.id}.{kind}.csv"
 
-    def _check_links(self, expansion: Expansion) -> None:
-        texts = expansion.sources.texts.items()
-        is_needed = self.campaign.specification.is_marketing or any(
-            use.name == "unsubscribe_url" for name, text in texts for use in names_used(text, file=name)
-        )
-        if is_needed and not self.sender.public_url:
-            raise ConfigurationError(
-                "is not set, so no unsubscribe link can be made",
-                where="web.public_url",
-                remedy="set it to the https address under which recipients reach this installation",
-            )
-
-    def _draft(self, expansion: Expansion) -> Draft:
-        specification = self.campaign.specification
-        now = self.clock.now()
-        snapshot, fingerprint = make_snapshot(specification, expansion, sender=self.sender, now=now)
-        return Draft(
-            id=self.campaign.id,
-            name=specification.name,
-            is_marketing=specification.is_marketing,
-            priority=specification.priority,
-            list_id=specification.list_id,
-            fingerprint=fingerprint,
-            snapshot=snapshot,
-            created_at=now,
-        )
-
-    def _check_state(self, record: CampaignRecord | None, draft: Draft) -> None:
-        if record is None or record.state in _LOADABLE:
-            return
-        if record.fingerprint != draft.fingerprint:
-            raise Conflict(
-                f"the campaign {draft.id} exists with other content ({record.state})",
-                where=self.campaign.document.where(("campaign", "id")),
-                remedy="give this one another id; a campaign that was accepted does not change",
-            )
-        if record.state in _FINAL and not self.options.reopen:
-            raise Conflict(
-                f"the campaign {draft.id} is {record.state}",
-                where=self.campaign.document.where(("campaign", "id")),
-                remedy="run it again for new recipients with --reopen",
-            )
-
     async def check_rejects(self, record: CampaignRecord | None, draft: Draft) -> None:
         """Refuse an audience with too many rejects, or with no rows. A first loading ends `failed` for it."""
-        survey = self.survey
-        if survey.rows == 0:
-            raise CheckFailed("the feeds hold no contacts", where=self.campaign.document.where(("contacts",)))
-        if survey.rejected <= rejects_allowed(self.campaign.specification.schema_, survey):
-            return
-        reason = reject_sentence(survey)
-        if not self.options.dry_run and (record is None or record.state in _LOADABLE):
-            await self.store.open_draft(draft)
-            await self.store.fail(draft.id, reason=reason, now=self.clock.now())
-        raise TooManyRejects(
-            reason,
-            where=self.campaign.document.where(("contacts",)),
-            remedy=f"see {self._beside('rejects')}; mend the rows, or raise schema.max_rejects",
-        )
+        try:
+            check_rejects(self.survey, self.campaign, file=self._beside("rejects"))
+        except TooManyRejects as refusal:
+            if not self.options.dry_run and is_loadable(record):
+                await self.store.open_draft(draft)
+                await self.store.fail(draft.id, reason=refusal.what, now=self.clock.now())
+            raise
 
     def _notices(self, of_feeds: Sequence[str], fields: Collection[str]) -> list[str]:
         notices = list(of_feeds)
