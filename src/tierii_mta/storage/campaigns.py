@@ -4,7 +4,6 @@ Owns records, states and counts of campaigns; loading and clearing of their rows
 `snapshots`, the end of a campaign `upkeep`.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection, select, update
@@ -18,22 +17,20 @@ from tierii_mta.campaigns.store import (
     Snapshot,
 )
 from tierii_mta.clock import Clock, Instant
-from tierii_mta.errors import Conflict, NotFound
 from tierii_mta.events import EventType
-from tierii_mta.queue.delivery import FailureReason, Json, Priority, State, StreamId
+from tierii_mta.queue.delivery import FailureReason, Json, State
 from tierii_mta.queue.store import ChangeKind
-from tierii_mta.storage import recipients, snapshots
+from tierii_mta.storage import recipients, records, snapshots
 from tierii_mta.storage.codes import (
     CAMPAIGN_STATE,
     CAMPAIGN_STATE_OF,
     MARK_KIND_BASE,
     STATE,
-    STREAM_STATE,
     Mark,
 )
 from tierii_mta.storage.connection import Connections
 from tierii_mta.storage.ledger import Ledger, compact_json
-from tierii_mta.storage.tables import AnyRow, campaign, stream
+from tierii_mta.storage.tables import AnyRow, campaign
 
 _CLEARED = frozenset({CampaignState.FAILED, CampaignState.CANCELLED})
 _FINAL = (CampaignState.COMPLETED, CampaignState.CANCELLED)
@@ -65,13 +62,13 @@ class StoredCampaigns:
     # -- reading
 
     async def find(self, campaign: str) -> CampaignRecord | None:
-        row = await self._connections.read(_find, campaign)
-        return _record(row) if row is not None else None
+        row = await self._connections.read(records.find, campaign)
+        return records.as_record(row) if row is not None else None
 
     async def campaigns(self, *, limit: int = 100) -> Sequence[CampaignRecord]:
         newest = select(campaign).order_by(campaign.c.number.desc()).limit(limit)
         rows = await self._connections.read(lambda connection: connection.execute(newest).all())
-        return [_record(row) for row in rows]
+        return [records.as_record(row) for row in rows]
 
     async def counts(self, campaign: str) -> Mapping[State, int]:
         counted = await self._connections.read(_tally_of, campaign)
@@ -83,13 +80,13 @@ class StoredCampaigns:
 
     async def failures(self, campaign: str) -> Mapping[FailureReason, int]:
         def work(connection: Connection) -> Mapping[FailureReason, int]:
-            return recipients.failures(connection, _existing(connection, campaign).number)
+            return recipients.failures(connection, records.existing(connection, campaign).number)
 
         return await self._connections.read(work)
 
     async def snapshot(self, campaign: str) -> Snapshot:
         return await self._connections.read(
-            lambda connection: snapshots.load(connection, _existing(connection, campaign))
+            lambda connection: snapshots.load(connection, records.existing(connection, campaign))
         )
 
     # -- loading
@@ -98,7 +95,7 @@ class StoredCampaigns:
         while True:
             row = await self._connections.write(lambda connection: self._open_draft(connection, draft, reopen=reopen))
             if row is not None:
-                return _record(row)
+                return records.as_record(row)
             await self._clear(draft.id)
 
     def _open_draft(self, connection: Connection, draft: Draft, *, reopen: bool) -> AnyRow | None:
@@ -106,7 +103,7 @@ class StoredCampaigns:
 
         From then on it is `failed`, so that nobody adds to what is being cleared.
         """
-        row = _find(connection, draft.id, lock=True)
+        row = records.find(connection, draft.id, lock=True)
         if row is None:
             return self._take_content(connection, draft, number=None)
         state = CAMPAIGN_STATE_OF[row.state]
@@ -145,9 +142,9 @@ class StoredCampaigns:
 
         def work(connection: Connection) -> Added:
             batch = recipients.Batch(rows=rows, contacts=contacts, now=now, expires_at=expires_at)
-            owner = _existing(connection, campaign, share=True)
+            owner = records.existing(connection, campaign, share=True)
             if CAMPAIGN_STATE_OF[owner.state] in {CampaignState.FAILED, CampaignState.DRAINING}:
-                raise _conflict(owner, "takes no recipients")
+                raise records.conflict(owner, "takes no recipients")
             _check_unchanged(owner, opened)
             return recipients.add(
                 connection, owner, batch, exclude_suppressed=exclude_suppressed, ledger=self._ledger()
@@ -159,10 +156,10 @@ class StoredCampaigns:
         self, campaign: str, *, report: Mapping[str, Json], now: Instant, opened: CampaignRecord | None = None
     ) -> CampaignRecord:
         def work(connection: Connection) -> AnyRow:
-            row = _existing(connection, campaign, lock=True)
+            row = records.existing(connection, campaign, lock=True)
             state = CAMPAIGN_STATE_OF[row.state]
             if state in {CampaignState.FAILED, CampaignState.DRAINING}:
-                raise _conflict(row, "cannot start")
+                raise records.conflict(row, "cannot start")
             _check_unchanged(row, opened)
             ledger = self._ledger()
             values: dict[str, object] = {"report": compact_json(report)}
@@ -171,19 +168,19 @@ class StoredCampaigns:
                 ledger.happened(EventType.CAMPAIGN_STARTED, now, campaign_id=campaign)
             elif state in _FINAL and recipients.has_open(connection, row.number):
                 values |= _running_again(ledger, row, now)
-            return _write(connection, row, values, ChangeKind.MAIL, ledger)
+            return records.write(connection, row, values, ChangeKind.MAIL, ledger)
 
         return await self._changed(work)
 
     async def fail(self, campaign: str, *, reason: str, now: Instant) -> None:
         def work(connection: Connection) -> AnyRow:
-            row = _existing(connection, campaign, lock=True)
+            row = records.existing(connection, campaign, lock=True)
             if CAMPAIGN_STATE_OF[row.state] is not CampaignState.DRAFT:
-                raise _conflict(row, "is not loading")
+                raise records.conflict(row, "is not loading")
             ledger = self._ledger()
             ledger.happened(EventType.CAMPAIGN_FAILED, now, campaign_id=campaign, data={"reason": reason})
             values = {"state": CAMPAIGN_STATE[CampaignState.FAILED], "reason": reason, "finished_at": now}
-            return _write(connection, row, values, ChangeKind.STREAM, ledger)
+            return records.write(connection, row, values, ChangeKind.STREAM, ledger)
 
         await self._changed(work)
         await self._clear(campaign)
@@ -195,7 +192,7 @@ class StoredCampaigns:
         """
 
         def work(connection: Connection) -> bool:
-            row = _existing(connection, campaign, lock=True)
+            row = records.existing(connection, campaign, lock=True)
             if CAMPAIGN_STATE_OF[row.state] not in _CLEARED:
                 return False
             return recipients.clear_page(connection, row.number, self._ledger())
@@ -207,10 +204,10 @@ class StoredCampaigns:
 
     async def move(self, campaign: str, to_state: CampaignState, *, reason: str | None, now: Instant) -> CampaignRecord:
         def work(connection: Connection) -> AnyRow:
-            row = _existing(connection, campaign, lock=True)
+            row = records.existing(connection, campaign, lock=True)
             state = CAMPAIGN_STATE_OF[row.state]
             if state not in _VERBS.get(to_state, ()):
-                raise _conflict(row, f"cannot become {to_state}")
+                raise records.conflict(row, f"cannot become {to_state}")
             values: dict[str, object] = {"state": CAMPAIGN_STATE[to_state], "reason": reason}
             if to_state is CampaignState.DRAINING:
                 values["ends_as"] = CAMPAIGN_STATE[CampaignState.CANCELLED]
@@ -222,7 +219,7 @@ class StoredCampaigns:
             if to_state in _MOVED:
                 data = {"reason": reason} if reason else {}
                 ledger.happened(_MOVED[to_state], now, campaign_id=campaign, data=data)
-            return _write(connection, row, values, ChangeKind.STREAM, ledger)
+            return records.write(connection, row, values, ChangeKind.STREAM, ledger)
 
         record = await self._changed(work)
         if to_state is CampaignState.CANCELLED:  # a draft: its rows were never anybody's
@@ -247,7 +244,9 @@ class StoredCampaigns:
             is_over = CAMPAIGN_STATE_OF[row.state] is CampaignState.COMPLETED and recipients.has_open(
                 connection, row.number
             )
-            return _write(connection, row, _running_again(ledger, row, now) if is_over else {}, ChangeKind.MAIL, ledger)
+            return records.write(
+                connection, row, _running_again(ledger, row, now) if is_over else {}, ChangeKind.MAIL, ledger
+            )
 
         await self._changed(work)
         return total
@@ -255,41 +254,23 @@ class StoredCampaigns:
     async def _changed(self, work: Callable[[Connection], AnyRow]) -> CampaignRecord:
         row = await self._connections.write(work)
         self._connections.touch()
-        return _record(row)
-
-
-def _find(connection: Connection, campaign_id: str, *, lock: bool = False, share: bool = False) -> AnyRow | None:
-    wanted = select(campaign).where(campaign.c.id == campaign_id)
-    if lock or share:
-        wanted = wanted.with_for_update(read=share)
-    return connection.execute(wanted).one_or_none()
-
-
-def _existing(connection: Connection, campaign_id: str, *, lock: bool = False, share: bool = False) -> AnyRow:
-    row = _find(connection, campaign_id, lock=lock, share=share)
-    if row is None:
-        raise NotFound(f"there is no campaign {campaign_id}", remedy="`tierii-mta status` lists them")
-    return row
+        return records.as_record(row)
 
 
 def _retryable(connection: Connection, campaign_id: str) -> AnyRow:
-    row = _existing(connection, campaign_id, lock=True)
+    row = records.existing(connection, campaign_id, lock=True)
     if CAMPAIGN_STATE_OF[row.state] not in {CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.COMPLETED}:
-        raise _conflict(row, "has nothing to retry")
+        raise records.conflict(row, "has nothing to retry")
     return row
-
-
-def _conflict(row: AnyRow, what: str, remedy: str | None = None) -> Conflict:
-    return Conflict(f"campaign {row.id} is {CAMPAIGN_STATE_OF[row.state]} and {what}", remedy=remedy)
 
 
 def _check_reopen(row: AnyRow, state: CampaignState, *, is_same: bool, reopen: bool) -> None:
     if not is_same:
-        raise _conflict(row, "has other content", "give the new content an id of its own")
+        raise records.conflict(row, "has other content", "give the new content an id of its own")
     if state is CampaignState.DRAINING:
-        raise _conflict(row, "takes no recipients", "wait until it has ended")
+        raise records.conflict(row, "takes no recipients", "wait until it has ended")
     if state in _FINAL and not reopen:
-        raise _conflict(row, "ended", "add `--reopen` to send to recipients who are missing")
+        raise records.conflict(row, "ended", "add `--reopen` to send to recipients who are missing")
 
 
 def _check_unchanged(row: AnyRow, opened: CampaignRecord | None) -> None:
@@ -297,9 +278,9 @@ def _check_unchanged(row: AnyRow, opened: CampaignRecord | None) -> None:
     if opened is None:
         return
     if row.fingerprint != opened.fingerprint:
-        raise _conflict(row, "has other content by now", "give each content an id of its own")
+        raise records.conflict(row, "has other content by now", "give each content an id of its own")
     if CAMPAIGN_STATE_OF[row.state] is CampaignState.CANCELLED and opened.state is not CampaignState.CANCELLED:
-        raise _conflict(row, "was cancelled while its recipients were loaded")
+        raise records.conflict(row, "was cancelled while its recipients were loaded")
 
 
 def _running_again(ledger: Ledger, row: AnyRow, now: Instant) -> dict[str, object]:
@@ -307,37 +288,5 @@ def _running_again(ledger: Ledger, row: AnyRow, now: Instant) -> dict[str, objec
     return {"state": CAMPAIGN_STATE[CampaignState.RUNNING], "finished_at": None, "ends_as": None, "reason": None}
 
 
-def _write(
-    connection: Connection, row: AnyRow, values: Mapping[str, object], kind: ChangeKind, ledger: Ledger
-) -> AnyRow:
-    """Write the record, bring its streams along, tell the daemon, and return the record as it is now."""
-    here = campaign.c.number == row.number
-    if values:
-        row = connection.execute(update(campaign).where(here).values(values).returning(campaign)).one()
-    open_or_not = STREAM_STATE[CAMPAIGN_STATE_OF[row.state]]
-    streams = update(stream).where(stream.c.campaign == row.number).values(state=int(open_or_not))
-    for stream_id in connection.execute(streams.returning(stream.c.id)).scalars().all():
-        ledger.announce(kind, stream=StreamId(stream_id))
-    ledger.write(connection)
-    return row
-
-
 def _tally_of(connection: Connection, campaign_id: str) -> Mapping[int, int]:
-    return recipients.counts(connection, _existing(connection, campaign_id).number)
-
-
-def _record(row: AnyRow) -> CampaignRecord:
-    return CampaignRecord(
-        id=row.id,
-        name=row.name,
-        state=CAMPAIGN_STATE_OF[row.state],
-        is_marketing=bool(row.is_marketing),
-        priority=Priority(row.priority),
-        list_id=row.list_id,
-        fingerprint=row.fingerprint,
-        created_at=Instant(row.created_at),
-        started_at=Instant(row.started_at) if row.started_at is not None else None,
-        finished_at=Instant(row.finished_at) if row.finished_at is not None else None,
-        reason=row.reason,
-        report=json.loads(row.report),
-    )
+    return recipients.counts(connection, records.existing(connection, campaign_id).number)
