@@ -243,7 +243,7 @@ def test_lanes_that_keep_getting_mail_leave_no_pile_behind() -> None:
         directory.note(make_lane(1), NORMAL, now, now=now)
         quotas = pick(directory, now=now)
         directory.learn(quotas, Claim(deliveries=(), exhausted={key: later(now, timedelta(hours=8))}), now=now)
-    assert len(directory._heap) < 2_000
+    assert len(directory._waiting) < 2_000
 
 
 def test_a_directory_of_half_a_million_lanes_stays_below_120_octets_a_lane() -> None:

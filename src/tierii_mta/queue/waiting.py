@@ -25,6 +25,10 @@ class WaitingRoom:
         self._inside = 0
         self._parked = 0
 
+    def __len__(self) -> int:
+        """Return how many rows the heap has, stale ones included."""
+        return len(self._heap)
+
     def wait(self, slot: int, due: Instant, place: Place = Place.WAITING) -> None:
         """Let an entry wait until `due`, wherever it was."""
         self.leave(slot)
