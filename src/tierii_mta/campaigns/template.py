@@ -1,13 +1,13 @@
 """Templates: from the sources of a snapshot and a contact's fields to subject, headers, HTML and text.
 
-Owns the template context of the contract, its functions, and how a template's faults are told: with the file and line
-of the template, never a traceback.  Sources come as a mapping (campaigns.expansion gathers them); nothing is read here.
+Owns the template context of the contract and how a template's faults are told: with the file and line of the template,
+never a traceback.  What templates may call is in `functions`.  Sources come as a mapping (campaigns.expansion gathers
+them); nothing is read here.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +15,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.debug import rewrite_traceback_stack
 from jinja2.runtime import Context
 
+from tierii_mta.campaigns.functions import FUNCTIONS
 from tierii_mta.campaigns.sandbox import Sandbox
 from tierii_mta.campaigns.specification.vocabulary import PERSON_FIELDS
 from tierii_mta.outbound.content import RenderFailed
@@ -109,7 +110,7 @@ def make_context(
     for name in dates & fields.keys():
         value = fields[name]
         fields[name] = date.fromisoformat(value) if isinstance(value, str) and value else value
-    context = {**_NO_NAMES, **variables, **fields, **constants, **_FUNCTIONS, "contact": fields}
+    context = {**_NO_NAMES, **variables, **fields, **constants, **FUNCTIONS, "contact": fields}
     if not context["full_name"]:
         context["full_name"] = f"{context['first_name'] or ''} {context['last_name'] or ''}".strip()
     return context
@@ -168,41 +169,3 @@ def _field_of_contact(node: nodes.Expr) -> tuple[nodes.Name, str] | None:
 
 def _reason(cause: Exception) -> str:
     return str(cause) or type(cause).__name__
-
-
-def format_date(day: Any, fmt: str = "%Y-%m-%d") -> str:
-    """Return a date, a moment or their ISO 8601 text in another form (strftime)."""
-    if _is_empty(day):
-        return ""
-    if isinstance(day, str):
-        day = date.fromisoformat(day) if len(day) == 10 else datetime.fromisoformat(day)
-    if not isinstance(day, date):
-        raise TypeError(f"format_date: {day!r} is not a date")
-    if len(fmt) > 100:
-        raise ValueError("format_date: the format is too long")
-    return day.strftime(fmt)
-
-
-def format_currency(amount: Any, symbol: str = "$") -> str:
-    """Return an amount with two decimals: `$1,234.50`, `-$3.00`."""
-    if _is_empty(amount):
-        return ""
-    try:
-        number = Decimal(str(amount)).quantize(Decimal("0.01"))
-    except InvalidOperation as cause:
-        raise ValueError(f"format_currency: {amount!r} is not an amount") from cause
-    return f"{'-' if number < 0 else ''}{symbol}{abs(number):,}"
-
-
-def capitalize(text: Any) -> str:
-    """Return the text with its first letter in upper case and the others in lower case."""
-    return "" if _is_empty(text) else str(text).capitalize()
-
-
-def _is_empty(value: Any) -> bool:
-    if isinstance(value, Undefined):
-        str(value)  # a strict one says here that its name is missing
-    return value is None or value == ""
-
-
-_FUNCTIONS = {"format_date": format_date, "format_currency": format_currency, "capitalize": capitalize}

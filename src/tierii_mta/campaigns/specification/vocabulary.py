@@ -19,6 +19,7 @@ CONTEXT_NAMES = frozenset(
         "format_date",
         "format_currency",
         "capitalize",
+        "url",
     }
 )
 
