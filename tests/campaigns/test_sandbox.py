@@ -1,5 +1,7 @@
 """What templates may not do, whoever wrote them."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +30,8 @@ def render(text: str, **context: object) -> str:
         "{{ 'x' | center(2000000000) }}",
         "{{ 'x' | indent(2000000000, true) }}",
         "{{ '{:2000000000}'.format(1) }}",
+        "{{ ('{:2000000000}' | attr('format'))(1) }}",
+        "{{ '{x:2000000000}'.format_map({'x': 1}) }}",
         "{{ range(2000000000) | list }}",
         "{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}",
         "{% set n = namespace(x='xxxxxxxx') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
@@ -101,3 +105,30 @@ def test_values_are_escaped_as_jinja_escapes_them(values: list[object]) -> None:
 def test_concatenation_keeps_escaping() -> None:
     templates = Templates(Sources({"t": "{{ a ~ '<b>' ~ ('<i>' | safe) }}{{ a + b }}"}, {}))
     assert templates.render(templates.html("t"), {"a": "<", "b": ">"}) == "&lt;&lt;b&gt;<i>&lt;&gt;"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ day.today() }}",
+        "{{ day.fromtimestamp(0) }}",
+        "{{ day.min.today() }}",
+        "{{ xs | map('upper') }}",
+        "{{ [xs | map('upper')] }}",
+        "{{ {'a': range} }}",
+        "{{ range }}",
+        "{{ x.upper }}",
+        "{{ joiner() ~ 'a' }}",
+        "{{ self }}",
+    ],
+)
+def test_nothing_shows_that_differs_from_one_attempt_to_the_next(text: str) -> None:
+    with pytest.raises(RenderFailed, match=r"mail.txt"):
+        render(text, day=date(2026, 3, 1), xs=["a"], x="a")
+
+
+def test_dates_lists_and_mappings_show_as_they_are() -> None:
+    text = (
+        "{{ day }} {{ day.year }} {{ day.strftime('%j') }} {{ xs }} {{ xs | map('upper') | join('+') }} {{ {'a': 1} }}"
+    )
+    assert render(text, day=date(2026, 3, 1), xs=["a", "b"]) == "2026-03-01 2026 060 ['a', 'b'] A+B {'a': 1}"

@@ -8,7 +8,9 @@ no outcome.
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, time, timedelta
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -26,6 +28,10 @@ MAX_RANGE: Final = 10_000
 _MAX_POWER = 64
 _PIECES = 32  # joined at once: so many texts may pass the limit together
 _UNSAFE_FORMATTING = frozenset({"format", "format_map"})
+_ASKS_THE_MACHINE = frozenset(  # its clock, or its time zone
+    {"today", "now", "utcnow", "fromtimestamp", "utcfromtimestamp", "timestamp", "astimezone"}
+)
+_SHOWN = (str, int, float, Decimal, date, time, timedelta, list, tuple, Mapping, Undefined)
 _FILTERS_LEFT_OUT = ("random", "format", "pprint", "urlize")
 _WIDTH_FILTERS = ("center", "indent", "wordwrap")
 _NEEDS_ESCAPE = re.compile("[&<>'\"]")
@@ -131,7 +137,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if isinstance(obj, str) and attr in _UNSAFE_FORMATTING:
             return False
+        if isinstance(obj, date | time) and attr in _ASKS_THE_MACHINE:
+            return False
         return super().is_safe_attribute(obj, attr, value)
+
+    def wrap_str_format(self, value: Any) -> None:
+        """Nothing takes the place of `str.format`: jinja2's own would pad a text to gigabytes before we see it."""
 
     def metered(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield a loop's items, counting each against the rendering's steps."""
@@ -170,8 +181,19 @@ def _call(method: str, arguments: list[nodes.Expr], lineno: int) -> nodes.Call:
 
 
 def _shown(value: Any) -> Any:
-    """An empty field of a type is None; it shows as nothing."""
-    return "" if value is None else value
+    """Return what a value shows as: an empty field of a type is None and shows as nothing.
+
+    Raises TypeError for what no reader could make sense of (a function, what `map` returns): it would show where it
+    lies in memory, which differs from one attempt to the next.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, _SHOWN):
+        raise TypeError(f"a {type(value).__name__} cannot be shown; call it, or add `| join(', ')`")
+    if isinstance(value, Mapping | list | tuple):
+        for each in (*value, *value.values()) if isinstance(value, Mapping) else value:
+            _shown(each)
+    return value
 
 
 def _bounded_range(*bounds: int) -> range:
