@@ -18,6 +18,7 @@ from tierii_mta import yaml12
 from tierii_mta.campaigns.problems import CampaignInvalid, Problem
 from tierii_mta.campaigns.specification import availability, findings
 from tierii_mta.campaigns.specification.compliance import ComplianceSection
+from tierii_mta.campaigns.specification.oversight import GuardsSection, NotifySection
 from tierii_mta.campaigns.specification.references import Environ, resolve, stray_references
 from tierii_mta.campaigns.specification.sections import (
     AbTestSection,
@@ -32,7 +33,6 @@ from tierii_mta.campaigns.specification.sections import (
     FollowUpSection,
     ForeignFeed,
     FromSection,
-    GuardsSection,
     HeaderName,
     HttpFeed,
     InlineFeed,
@@ -40,7 +40,6 @@ from tierii_mta.campaigns.specification.sections import (
     Line,
     ListFeed,
     ListSection,
-    NotifySection,
     RateSection,
     ReplyToSection,
     ScheduleSection,
@@ -108,7 +107,7 @@ class Specification(Section):
     follow_ups: list[FollowUpSection] = Field(default_factory=list)
     stop_on: list[StopReason] = Field(default_factory=list)
     transport: TransportSection = TransportSection()
-    guards: GuardsSection | None = None
+    guards: GuardsSection = GuardsSection()
     notify: NotifySection | None = None
 
     @check_section(mode="after")

@@ -327,15 +327,3 @@ class FollowUpSection(Section):
 class TransportSection(Section):
     use: str = "direct-mx"
     fallback: list[str] = []
-
-
-class GuardsSection(Section):
-    bounce: Share | None = None
-    complaint: Share | None = None
-    min_sample: int = 200
-    action: Literal["pause"] = "pause"
-
-
-class NotifySection(Section):
-    when: list[str]
-    to: list[AddressText]
