@@ -1,23 +1,22 @@
 """The plate: a campaign compiled from its snapshot, from which each mail is printed.
 
-Owns what a campaign's mail consists of: header fields, parts, footer.  Everything comes from the snapshot and the job,
-so that every attempt at a delivery prints the same octets; signing is not here.  RFC 5322, RFC 2369 and RFC 8058
-(List-Unsubscribe, one click), RFC 2919 (List-Id).  No I/O.
+Owns what a campaign's mail consists of: header fields and parts; what is added to a part is `footer`'s.  Everything
+comes from the snapshot and the job, so that every attempt at a delivery prints the same octets; signing is not here.
+RFC 5322, RFC 2369 and RFC 8058 (List-Unsubscribe, one click), RFC 2919 (List-Id).  No I/O.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, Undefined, meta
+from jinja2 import StrictUndefined, Template, Undefined
 
+from tierii_mta.campaigns.footer import make_footer
 from tierii_mta.campaigns.snapshot import Content, read_snapshot
 from tierii_mta.campaigns.specification import Specification
 from tierii_mta.campaigns.store import Snapshot
-from tierii_mta.campaigns.template import HEADERS, SUBJECT, Sources, Templates, make_context, names_used, parse
+from tierii_mta.campaigns.template import HEADERS, SUBJECT, Templates, make_context
 from tierii_mta.clock import Instant
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.compose import Skeleton
@@ -27,8 +26,6 @@ from tierii_mta.outbound.content import RenderFailed
 from tierii_mta.queue.delivery import Json
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
-_BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
-_FOOTER_STYLE = "margin:24px 0 0;font:12px/1.5 sans-serif;color:#666"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +66,7 @@ class Plate:
         self._text = self._templates.text(content.text) if content.text is not None else None
         self._text_maker = TextMaker()
         self._skeleton = Skeleton(has_html=self._html is not None, has_text=True, attachments=content.attachments)
-        self._footer = _footer(content)
+        self._footer = make_footer(content)
         self._fixed = _fixed_fields(self.specification)
         self._date = (Instant(0), date_field(Instant(0)))  # the last one written: all of a file's contacts share one
         self._needs_smtputf8 = _needs_smtputf8(self.specification)
@@ -144,37 +141,6 @@ class Plate:
         return " ".join(self._templates.render(template, context).split())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Footer:
-    """A visible way out and who writes (`unsubscribe.footer: auto`): added to a part whose template lacks it."""
-
-    postal_address: str | None
-    html_has_link: bool  # the template shows the link
-    text_has_link: bool
-
-    def add_to_html(self, html: str, unsubscribe_url: str) -> str:
-        """Return the page with what it lacks, inside its body."""
-        lines = []
-        if self.postal_address and escape(self.postal_address) not in html and self.postal_address not in html:
-            lines.append(escape(self.postal_address))
-        if not self.html_has_link:
-            lines.append(f'<a href="{escape(unsubscribe_url)}" style="color:#666">Unsubscribe</a>')
-        if not lines:
-            return html
-        block = f'<p style="{_FOOTER_STYLE}">{"<br>".join(lines)}</p>\n'
-        at = max((end.start() for end in _BODY_END.finditer(html)), default=len(html))
-        return f"{html[:at]}{block}{html[at:]}"
-
-    def add_to_text(self, text: str, unsubscribe_url: str) -> str:
-        """Return the text with what it lacks at its end."""
-        lines = []
-        if self.postal_address and self.postal_address not in text:
-            lines.append(self.postal_address)
-        if not self.text_has_link:
-            lines.append(f"Unsubscribe: {unsubscribe_url}")
-        return f"{text.rstrip()}\n\n-- \n{chr(10).join(lines)}\n" if lines else text
-
-
 def _ways_out(job: Job) -> Iterator[str]:
     """Yield the URL, and the address that a mail of any content to is an order (RFC 2369 §3.2)."""
     yield f"<{job.unsubscribe_url}>"
@@ -207,28 +173,3 @@ def _constants(content: Content) -> dict[str, Any]:
         },
         "campaign_date": content.campaign_date,
     }
-
-
-def _footer(content: Content) -> _Footer | None:
-    if not content.specification.is_marketing or content.specification.unsubscribe.footer != "auto":
-        return None
-    return _Footer(
-        postal_address=content.postal_address,
-        html_has_link=_uses_link(content.sources, content.html),
-        text_has_link=_uses_link(content.sources, content.text),
-    )
-
-
-def _uses_link(sources: Sources, main: str | None) -> bool:
-    """Return whether a template, or one it includes or extends, shows the unsubscribe link."""
-    waiting, seen = [main], set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name is None or name in seen or name not in sources.texts:
-            continue
-        seen.add(name)
-        text = sources.texts[name]
-        if any(use.name == "unsubscribe_url" for use in names_used(text, file=name)):
-            return True
-        waiting += meta.find_referenced_templates(parse(text, file=name))
-    return False
