@@ -94,7 +94,7 @@ class Plant:
         )
 
     async def until(self, condition: Callable[[], bool], *, step: timedelta = timedelta(milliseconds=5)) -> None:
-        """Let time pass in small steps until the condition holds; the clock moves, the database takes its own time."""
+        """Let time pass in small steps until the condition holds; the clock stands while the database is at work."""
         for _ in range(20_000):
             if condition():
                 return
@@ -103,7 +103,7 @@ class Plant:
             self.clock.advance(step)
             for _ in range(5):
                 await asyncio.sleep(0)
-            await asyncio.to_thread(int)  # a turn for the database's thread
+            await self._database_rests()
         raise AssertionError("the condition never came to hold")
 
     async def ended(self, count: int) -> None:
@@ -132,6 +132,14 @@ class Plant:
         await self.until_done(draining)
         await self.running
 
+    async def _database_rests(self) -> None:
+        """Wait until no transaction runs, a second at most: a busy disk is no reason for the clock to run ahead."""
+        await asyncio.to_thread(int)
+        for _ in range(1_000):
+            if not self.database._connections._running:
+                return
+            await asyncio.sleep(0.001)
+
     async def until_done(self, task: "asyncio.Task[None]") -> None:
         for _ in range(20_000):
             if task.done():
@@ -139,7 +147,7 @@ class Plant:
             self.clock.advance(timedelta(milliseconds=5))
             for _ in range(5):
                 await asyncio.sleep(0)
-            await asyncio.to_thread(int)
+            await self._database_rests()
         raise AssertionError("the task never ended")
 
 

@@ -439,7 +439,7 @@ async def test_a_suspension_of_the_operator_ends_by_itself(tmp_path: Path) -> No
             StandingSuspension(scope=Scope.ALL, value="", until=until, reason="asked to", created_at=now)
         )
         await queue.accept(*addresses(3))
-        await queue.until(lambda: queue.clock.now() > later(until, -timedelta(minutes=1)), step=timedelta(minutes=1))
+        await queue.until(lambda: queue.clock.now() >= later(until, -timedelta(minutes=1)), step=timedelta(minutes=1))
         assert queue.script.handed == []
         await queue.ended(3)
 
