@@ -88,7 +88,6 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "segment: age > 21",
         "rate: {max: 100/h}",
         "batch: {delay: 5s}",
         "batch_delay: 5",

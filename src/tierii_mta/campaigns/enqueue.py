@@ -13,7 +13,7 @@ A run that is killed in step 5 leaves a draft from which nothing is sent; the sa
 because a person can be a recipient of a campaign once only.  Reads files; commits through the CampaignStore port.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from tierii_mta.campaigns.loading import Loader
 from tierii_mta.campaigns.problems import CampaignInvalid, Problem
 from tierii_mta.campaigns.rejects import RejectFile
 from tierii_mta.campaigns.screening import Screen, Sieve
+from tierii_mta.campaigns.segmenting import Providers
 from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.campaigns.spool import Order, Spool, Waiting
@@ -54,6 +55,7 @@ async def enqueue(
     clock: Clock,
     suppression: SuppressionList | None = None,
     sources: Sources | None = None,
+    providers: Providers | None = None,
     enrichments: Sequence[Enrichment] = (),
     screens: Sequence[Screen] = (),
     reserve: Reserve | None = None,
@@ -67,8 +69,9 @@ async def enqueue(
     Raises `CheckFailed` (3: file, template or contacts), `TooManyRejects` (4), `Refused` (5: From is not ours, or a
     feed leads where we may not go), `NotFound` (6: `only` is nobody), `Conflict` (7: the id has other content, or is
     final), `Unavailable` (75: a feed does not answer, `NoRoom` on the disk, among others; the same call goes on later).
-    `suppression` tells who is left out by it; the store has the last word. `enrichments` and `screens` come before the
-    rules of the campaign file. `folder` is where contacts are put aside, some 300 octets each.
+    `suppression` tells who is left out by it; the store has the last word. `providers` knows the providers that a
+    segment may ask for; it is one of `enrichments`, to learn what domains there are. `enrichments` and `screens` come
+    before the rules of the campaign file. `folder` is where contacts are put aside, some 300 octets each.
     """
     meter, options = Meter(clock), options or Options()
     run = _Run(campaign, store, codec, sender, clock, meter, options, progress or _show_nothing, examiner)
@@ -84,8 +87,8 @@ async def enqueue(
             names = [feed.name for feed in feeds]
             await run.judge(feeds, enrichments, judged)
         await run.check_rejects(record, draft)
-        rules = [*screens, *rules_of(campaign.specification, clock, suppression=suppression)]
-        await run.screen(rules, names, judged, chosen)
+        rules = rules_of(campaign, clock, columns=run.columns, suppression=suppression, providers=providers)
+        await run.screen([*screens, *rules], names, judged, chosen)
         summary = await run.inquire(draft, names)
         loader = Loader(
             campaign.specification, store, clock, summary, meter=meter, limit=options.limit, reserve=reserve
@@ -118,6 +121,7 @@ class _Run:
     examiner: Examiner | None
     survey: Survey = field(default_factory=Survey)
     notices: list[str] = field(default_factory=list)
+    columns: set[str] = field(default_factory=set)  # fields that contacts have
     _expansion: Expansion = field(init=False)
 
     async def draft(self) -> tuple[Draft, CampaignRecord | None]:
@@ -144,7 +148,7 @@ class _Run:
             enrichments=enrichments,
         )
         numbers = {feed.name: number for number, feed in enumerate(feeds)}
-        survey, fields = self.survey, set[str]()
+        survey, fields = self.survey, self.columns
         with RejectFile(self._beside("rejects"), audience.columns) as rejects:
             async for batch in audience.judged():
                 for contact in batch.contacts:
@@ -161,7 +165,7 @@ class _Run:
                 self.show(Progress(step=Step.CHECKING, rows=survey.rows, rejected=survey.rejected))
         if not is_anybody:
             raise NotFound(f"{only} is not among the contacts", where=str(self.campaign.path))
-        self.notices = self._notices(audience.notices, fields)
+        self.notices = self._notices(audience.notices)
 
     async def screen(self, rules: Sequence[Screen], feeds: Sequence[str], judged: Spool, chosen: Spool) -> None:
         """Put aside who is written to, write down who is not; refuse an audience in which nobody is left."""
@@ -183,7 +187,8 @@ class _Run:
             await sieve.run(judged, chosen, self.survey, see=see)
         if twice:
             raise CampaignInvalid(twice)
-        if self.survey.contacts == 0 and len(judged) == self._left_out(Stage.EXCLUDE) + self._left_out(Stage.SEGMENT):
+        gone = sum(self._left_out(stage) for stage in (Stage.DEDUPE, Stage.SEGMENT, Stage.EXCLUDE))
+        if self.survey.contacts == 0 and len(judged) == gone:
             what = "every contact is excluded or out of the segment"
             raise CheckFailed(what, where=self.campaign.document.where(("contacts",)), remedy="check both rules")
 
@@ -237,10 +242,10 @@ class _Run:
                 await self.store.fail(draft.id, reason=refusal.what, now=self.clock.now())
             raise
 
-    def _notices(self, of_feeds: Sequence[str], fields: Collection[str]) -> list[str]:
+    def _notices(self, of_feeds: Sequence[str]) -> list[str]:
         notices = list(of_feeds)
         for name in self.campaign.specification.schema_.types:
-            if name not in fields:
+            if name not in self.columns:
                 where = self.campaign.document.where(("schema", "types", name))
                 notices.append(f"{where}: no contact has this field")
         url = self.sender.public_url or ""

@@ -18,6 +18,7 @@ from tierii_mta import yaml12
 from tierii_mta.campaigns.problems import CampaignInvalid, Problem
 from tierii_mta.campaigns.specification import availability, findings
 from tierii_mta.campaigns.specification.compliance import ComplianceSection
+from tierii_mta.campaigns.specification.expressions import segment_problems
 from tierii_mta.campaigns.specification.oversight import GuardsSection, NotifySection
 from tierii_mta.campaigns.specification.references import Environ, resolve, stray_references
 from tierii_mta.campaigns.specification.sections import (
@@ -208,6 +209,7 @@ def _campaign(document: Document, path: Path, environ: Environ) -> Campaign:
         *availability.refusals(document),
         *availability.unknown_feeds(document),
         *stray_references(document),
+        *segment_problems(document),
     ]
     specification: Specification | None = None
     try:

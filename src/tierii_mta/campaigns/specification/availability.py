@@ -1,6 +1,6 @@
 """Features of the contract that this version cannot do yet: refused by name, never ignored.
 
-Owns the list.  A file that asks for a send window, a segment or click tracking must not go out without it, so each such
+Owns the list.  A file that asks for a send window or click tracking must not go out without it, so each such
 key is an error until its feature exists; the value that means "off" is always allowed.  Works on the raw document, so
 that these findings stand beside all others.
 """
@@ -42,7 +42,6 @@ _MISSING = (
     _Missing(("contacts", "*", "type"), lambda value: value == "list", "a stored list"),
     _Missing(("campaign", "pool"), _is_other_than("default"), "a pool of a campaign's own"),
     _Missing(("template", "inline_css"), _is_true, "inlining of CSS"),
-    _Missing(("segment",), _is_set, "a segment"),
     _Missing(("exclude", "campaigns_within"), _is_set, "excluding by earlier campaigns"),
     _Missing(("batch", "delay"), _is_other_than("0s", "0", 0), "a delay between batches"),
     _Missing(("batch_delay",), _is_other_than("0s", "0", 0), "a delay between batches"),
