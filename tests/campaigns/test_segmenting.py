@@ -111,7 +111,7 @@ def test_what_the_types_forbid_is_told_with_all_that_is_wrong_with_the_file() ->
         parse(CAMPAIGN + "tracking: {opens: 3}\nsegment: age >= 21 and (since\n", path=Path("c.yaml"))
     assert [str(problem) for problem in caught.value.problems] == [
         "c.yaml:8: tracking.opens: 3 is neither true nor false",
-        "c.yaml:9: segment: character 12, `(`: this bracket is never closed; write )",
+        "c.yaml:9: segment: character 15, `(`: this bracket is never closed; write )",
     ]
     with pytest.raises(CampaignInvalid) as caught:
         parse(CAMPAIGN + "segment: age >= 21\nschema: {types: {Sex: str}}\n", path=Path("c.yaml"))
