@@ -1,6 +1,11 @@
 """Tokens open where they were made for, and nowhere else."""
 
+import hashlib
+import hmac
+
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +55,14 @@ def test_one_changed_character_closes_a_token(payload: bytes, data: st.DataObjec
     place = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.sampled_from(alphabet).filter(lambda character: character != token[place]))
     assert CODEC.open(Purpose.CLICK, token[:place] + other + token[place + 1 :]) is None
+
+
+@given(st.binary(min_size=16, max_size=40), st.text("abcxyz", min_size=1))
+def test_a_person_key_is_half_an_hmac_over_the_address(secret: bytes, local: str) -> None:
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"tierii-mta person").derive(secret)
+    address = Address.parse(f"{local.upper()}@example.com")
+    wanted = hmac.digest(key, f"{local}@example.com".encode(), hashlib.sha256)[:16]
+    assert TokenCodec(secret).person_key(address) == wanted
 
 
 @given(st.text(max_size=80))

@@ -10,12 +10,14 @@ from bisect import insort
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
-from tierii_mta.campaigns.cleaning import Cleaner, Fields, RowRejected
+from tierii_mta.campaigns.cleaning import Cleaner, Fields, Person, RowRejected
 from tierii_mta.campaigns.feeds import Feed, Row
 from tierii_mta.campaigns.specification import Specification
 from tierii_mta.campaigns.stages import Meter, Stage
+from tierii_mta.campaigns.sweep import Sweeper
 from tierii_mta.clock import Clock
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
@@ -137,6 +139,7 @@ class Audience:
         self._faults, self._enrichments = FaultLog(clock), enrichments
         schema = specification.schema_
         self._cleaner = Cleaner(required=schema.required, types=schema.types, header_fields=header_fields)
+        self._sweeper = Sweeper(self._cleaner)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -170,10 +173,7 @@ class Audience:
         self._meter.count(Stage.INGEST, len(rows))
         self._meter.count(Stage.DETECT, len(rows))
         self._meter.count(Stage.PARSE, len(rows), len(rejects))
-        parsed = [(row, row.fields) for row in rows if row.problem is None]
-        typed = self._pass(Stage.SCHEMA, self._cleaner.conform, feed, parsed, rejects)
-        cleaned = self._pass(Stage.CLEAN, self._contact, feed, typed, rejects)
-        contacts: Sequence[Contact] = [Contact(row.line, feed.name, *person) for row, person in cleaned]
+        contacts: Sequence[Contact] = self._clean(feed, [row for row in rows if row.problem is None], rejects)
         if self._enrichments:
             with self._meter.timing(Stage.ENRICH):
                 for enrichment in self._enrichments:
@@ -182,25 +182,56 @@ class Audience:
         rejects.sort(key=lambda reject: reject.line)
         return Judged(contacts, rejects)
 
-    def _contact(self, fields: Fields) -> tuple[Address, PersonKey, dict[str, Json]]:
-        address, cleaned = self._cleaner.tidy(fields)
-        return address, self._key_of(address), cleaned
+    def _clean(self, feed: Feed, rows: Sequence[Row], rejects: list[Reject]) -> Sequence[Contact]:
+        """Return the contacts of rows; who is none joins the rejects. What needs no second look is done at once."""
+        found: dict[int, Contact] = {}
+        fault = self._sweep(feed, rows, found)
+        if len(found) == len(rows):
+            return list(found.values())
+        others = [(at, row, row.fields) for at, row in enumerate(rows) if at not in found]
+        typed = self._pass(Stage.SCHEMA, lambda _, fields: self._cleaner.conform(fields), feed, others, rejects)
+        for at, _, contact in self._pass(Stage.CLEAN, partial(self._tidy, feed), feed, typed, rejects):
+            found[at] = contact
+        if fault is not None:  # and told already, if a row was to blame
+            self._faults.tell(f"{feed.name}:{rows[0].line}: rows are judged one by one", fault)
+        return [found[at] for at in sorted(found)]
+
+    def _sweep(self, feed: Feed, rows: Sequence[Row], found: dict[int, Contact]) -> Exception | None:
+        """Find the contacts that need no second look, by their places; return what put an end to it, if anything."""
+        try:
+            with self._meter.timing(Stage.SCHEMA):
+                sheet = self._sweeper.conform([row.fields for row in rows])
+            with self._meter.timing(Stage.CLEAN):
+                for at, person in self._sweeper.tidy(sheet):
+                    found[at] = self._contact(feed, rows[at], person)
+        except Exception as fault:
+            return fault
+        finally:
+            self._meter.count(Stage.SCHEMA, len(found))
+            self._meter.count(Stage.CLEAN, len(found))
+        return None
+
+    def _tidy(self, feed: Feed, row: Row, fields: Fields) -> Contact:
+        return self._contact(feed, row, self._cleaner.tidy(fields))
+
+    def _contact(self, feed: Feed, row: Row, person: Person) -> Contact:
+        return Contact(row.line, feed.name, person.address, self._key_of(person.address), person.fields)
 
     def _pass(
         self,
         stage: Stage,
-        work: Callable[[T], U],
+        work: Callable[[Row, T], U],
         feed: Feed,
-        rows: Iterable[tuple[Row, T]],
+        rows: Iterable[tuple[int, Row, T]],
         rejects: list[Reject],
-    ) -> list[tuple[Row, U]]:
+    ) -> list[tuple[int, Row, U]]:
         """Return the rows that a stage lets pass, with what it made of them; the others join the rejects."""
-        passed: list[tuple[Row, U]] = []
+        passed: list[tuple[int, Row, U]] = []
         before = len(rejects)
         with self._meter.timing(stage):
-            for row, value in rows:
+            for at, row, value in rows:
                 try:
-                    passed.append((row, work(value)))
+                    passed.append((at, row, work(row, value)))
                 except RowRejected as reason:
                     rejects.append(_reject(feed, row, stage, str(reason)))
                 except Exception as fault:  # this row's, whatever it is: the others are judged

@@ -23,7 +23,7 @@ _BREAKS = re.compile(r"\r\n?|[\u2028\u2029\u0085]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _BLANKS = re.compile(r"[^\S\n]+")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#<>\"][^\s<>\"]*", re.IGNORECASE)
-_MAX_FIELD = 65_536
+MAX_FIELD = 65_536  # characters
 _SHOWN = 100  # characters of a value in a reason
 
 Fields = Mapping[str, Json]
@@ -45,9 +45,8 @@ class Cleaner:
 
     def __init__(self, *, required: Collection[str], types: Mapping[str, str], header_fields: Collection[str]) -> None:
         """`header_fields`: fields the subject or another header shows; `contact` stands for all of them."""
-        self._required = [normal_name(name) for name in required]
-        self._types = {normal_name(name): _CONVERT[kind] for name, kind in types.items()}
-        self._kinds = {normal_name(name): kind for name, kind in types.items()}
+        self.required = tuple(map(normal_name, required))
+        self.kinds = {normal_name(name): kind for name, kind in types.items()}
         self._all_in_headers = "contact" in header_fields
         self._one_line = frozenset({*PERSON_FIELDS, *header_fields})
 
@@ -57,17 +56,27 @@ class Cleaner:
 
     def conform(self, fields: Fields) -> Fields:
         """Return the fields with the types of the schema; raises `RowRejected` where one is missing or wrong."""
-        for name in self._required:
+        for name in self.required:
             value = fields.get(name)
             if value is None or (isinstance(value, str) and not value.strip()):
                 raise RowRejected(f"{name} is required and empty")
-        if not self._types:
+        if not self.kinds:
             return fields
-        typed = dict(fields)
-        for name, convert in self._types.items():
-            if name in typed:
-                typed[name] = self._typed(name, typed[name], convert)
-        return typed
+        return dict(fields) | {name: self.typed(name, fields[name]) for name in self.kinds if name in fields}
+
+    def typed(self, name: str, value: Json) -> Json:
+        """Return a value of a field that has a type; raises `RowRejected`."""
+        if isinstance(value, str):
+            value = value.strip()
+        if value in ("", None):
+            return None
+        kind = self.kinds[name]
+        try:
+            return _CONVERT[kind](value)
+        except (ValueError, TypeError, KeyError, OverflowError) as cause:
+            shown = repr(value)
+            shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+            raise RowRejected(f"{name}: {shown} is no {kind}") from cause
 
     def tidy(self, fields: Fields) -> Person:
         """Return the person whom fields of the right types describe; raises `RowRejected`."""
@@ -75,7 +84,7 @@ class Cleaner:
         for name, value in fields.items():
             if isinstance(value, str) and _is_plain(value):
                 cleaned[name] = value.strip()
-            elif value is None and name in self._types:
+            elif value is None and name in self.kinds:
                 cleaned[name] = None
             else:
                 cleaned[name] = self._field(name, value)
@@ -93,8 +102,8 @@ class Cleaner:
         return "" if value is None else value
 
     def _text(self, name: str, value: str) -> str:
-        if len(value) > _MAX_FIELD:
-            raise RowRejected(f"{name} has more than {_MAX_FIELD} characters")
+        if len(value) > MAX_FIELD:
+            raise RowRejected(f"{name} has more than {MAX_FIELD} characters")
         text = _BREAKS.sub("\n", unicodedata.normalize("NFC", value))
         text = _BLANKS.sub(" ", text).strip()
         if found := _CONTROL.search(text):
@@ -103,22 +112,10 @@ class Cleaner:
             raise RowRejected(f"{name} holds a line break and is used in a header")
         return text
 
-    def _typed(self, name: str, value: Json, convert: Callable[[Json], Json]) -> Json:
-        if isinstance(value, str):
-            value = value.strip()
-        if value in ("", None):
-            return None
-        try:
-            return convert(value)
-        except (ValueError, TypeError, KeyError, OverflowError) as cause:
-            shown = repr(value)
-            shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-            raise RowRejected(f"{name}: {shown} is no {self._kinds[name]}") from cause
-
 
 def _is_plain(text: str) -> bool:
     """Return whether only the ends can need cleaning, as with nearly all there is."""
-    return text.isascii() and text.isprintable() and "  " not in text and len(text) <= _MAX_FIELD
+    return text.isascii() and text.isprintable() and "  " not in text and len(text) <= MAX_FIELD
 
 
 def parse_recipient(value: Json) -> Address:

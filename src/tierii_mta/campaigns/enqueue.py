@@ -151,9 +151,10 @@ class _Run:
         survey, fields = self.survey, self.columns
         with RejectFile(self._beside("rejects"), audience.columns) as rejects:
             async for batch in audience.judged():
+                for names in {tuple(contact.fields) for contact in batch.contacts}:
+                    fields.update(names)
                 for contact in batch.contacts:
                     address = contact.address
-                    fields.update(contact.fields)
                     if only is None or address.key == only.key:
                         is_anybody = True
                         place = len(spool), str(address), address.domain, contact.fields, numbers[contact.file]
