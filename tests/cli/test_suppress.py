@@ -1,5 +1,6 @@
 """The suppression list on the command line."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,49 @@ def test_a_person_is_suppressed_and_allowed_again(cli: CommandLine) -> None:
 
     assert cli("suppress", "rm", "ann@open.example", "--json").summary == {"removed": 1}
     assert cli("why", "ann@open.example").code == 6
+
+
+def test_undoing_says_who_did_it_and_why(cli: CommandLine) -> None:
+    cli("suppress", "add", "ann@open.example", "--sender", "Acme.example", "--reason", "complaint", "--note", "by hand")
+    cli("suppress", "add", "ann@open.example")
+
+    undone = cli("suppress", "rm", "ann@open.example", "--reason", "complaint", "--note", "it was a slip", "--json")
+
+    assert undone.summary == {"removed": 1}
+    (event,) = [
+        json.loads(line) for line in cli("events", "--type", "suppression.deleted", "--json").out.splitlines()[:-1]
+    ]
+    assert event["data"].pop("by").startswith("operator ")
+    assert event["data"] == {"scope": "sender:acme.example", "reason": "complaint", "why": "it was a slip"}
+    assert cli("suppress", "ls", "ann@open.example", "--json").summary == {"entries": 1}
+    assert cli("suppress", "ls", "ann@open.example", "--reason", "complaint", "--json").summary == {"entries": 0}
+
+
+def test_two_scopes_at_once_are_misuse(cli: CommandLine) -> None:
+    assert cli("suppress", "add", "ann@open.example", "--list", "a", "--sender", "b.example").code == 2
+    assert "is no domain" in cli("suppress", "add", "ann@open.example", "--sender", "not one").err
+
+
+def test_an_import_lets_nobody_out(cli: CommandLine, tmp_path: Path) -> None:
+    cli("suppress", "add", "ann@open.example", "--note", "for good")
+    before = cli("suppress", "ls", "--json").out
+    (tmp_path / "list.csv").write_text("email;expires_at;evidence\nann@open.example;2020-01-01T00:00:00Z;old export\n")
+
+    assert cli("suppress", "import", tmp_path / "list.csv", "--json").summary == {"entries": 1, "added": 0}
+    assert cli("suppress", "ls", "--json").out == before
+
+
+def test_a_list_of_thousands_goes_out_and_comes_back(cli: CommandLine, tmp_path: Path) -> None:
+    people = [f"person{number}@open.example" for number in range(2_500)]
+    (tmp_path / "list.csv").write_text(
+        "".join(f"{person},list:news.example\n" for person in ("address", *people)).replace(
+            "address,list:news.example", "address,scope"
+        )
+    )
+
+    assert cli("suppress", "import", tmp_path / "list.csv", "--json").summary == {"entries": 2_500, "added": 2_500}
+    assert cli("suppress", "export", tmp_path / "out.csv", "--json").summary["entries"] == 2_500
+    assert cli("suppress", "import", tmp_path / "out.csv", "--json").summary == {"entries": 2_500, "added": 0}
 
 
 def test_allowing_somebody_who_is_not_suppressed_is_exit_6(cli: CommandLine) -> None:

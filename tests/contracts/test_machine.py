@@ -125,7 +125,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(PEOPLE))
     def forgive(self, name: str) -> None:
-        self.do(self.store.suppression.remove(self.store.suppressed(name).key))
+        self.do(self.store.suppression.remove(self.store.suppressed(name).key, by="operator"))
 
     @rule()
     def crash(self) -> None:

@@ -51,12 +51,51 @@ async def test_entries_are_removed_in_one_scope_or_in_all(store: Installation) -
     name = "a@one.example"
     for scope in (EVERYWHERE, list_scope("x"), list_scope("y")):
         await store.suppression.add([store.suppressed(name, scope=scope)])
-    assert await store.suppression.remove(key_of(name), list_scope("x")) == 1
-    assert await store.suppression.remove(key_of(name), list_scope("x")) == 0
-    assert await store.suppression.remove(key_of(name)) == 2
+    assert await store.suppression.remove(key_of(name), list_scope("x"), by="operator ann", why="asked by phone") == 1
+    assert await store.suppression.remove(key_of(name), list_scope("x"), by="operator ann", why="asked by phone") == 0
+    assert await store.suppression.remove(key_of(name), by="person") == 2
     assert await store.suppression.find([key_of(name)]) == []
     deleted = await store.events(EventType.SUPPRESSION_DELETED)
     assert sorted(event.data["scope"] for event in deleted) == [EVERYWHERE, "list:x", "list:y"]
+    told = next(event.data for event in deleted if event.data["scope"] == "list:x")
+    assert told == {"scope": "list:x", "reason": "manual", "by": "operator ann", "why": "asked by phone"}
+
+
+async def test_what_was_undone_for_one_reason_holds_for_the_others(store: Installation) -> None:
+    name = "a@one.example"
+    complaint = store.suppressed(name, reason=SuppressionReason.COMPLAINT)
+    await store.suppression.add([complaint, store.suppressed(name, reason=SuppressionReason.UNSUBSCRIBE)])
+    assert await store.suppression.remove(key_of(name), reason=SuppressionReason.UNSUBSCRIBE, by="person") == 1
+    assert await store.suppression.find([key_of(name)]) == [complaint]
+
+
+async def test_an_addition_that_may_only_extend_never_shortens(store: Installation) -> None:
+    soon, late = (later(store.now(), timedelta(days=days)) for days in (1, 9))
+    known = [
+        store.suppressed("forever@one.example", evidence="first"),
+        store.suppressed("late@one.example", expires_at=late, evidence="first", address=None),
+        store.suppressed("soon@one.example", expires_at=soon, evidence="first"),
+    ]
+    await store.suppression.add(known)
+    given = [
+        store.suppressed("forever@one.example", expires_at=soon),
+        store.suppressed("late@one.example", expires_at=soon),
+        store.suppressed("soon@one.example", expires_at=late),
+        store.suppressed("new@one.example"),
+        store.suppressed("new@one.example", expires_at=soon),  # of two lines of a file the one that lasts longer
+    ]
+    assert await store.suppression.add(given, only_extend=True) == 1
+    found = {one.key: one for one in await store.suppression.find([one.key for one in given])}
+    assert [(found[key_of(f"{name}@one.example")].expires_at) for name in ("forever", "late", "soon", "new")] == [
+        None,
+        late,
+        late,
+        None,
+    ]
+    kept = found[key_of("late@one.example")]
+    assert (kept.evidence, kept.address) == ("first", "late@one.example")
+    await store.suppression.add([store.suppressed("soon@one.example")], only_extend=True)
+    assert [one.expires_at for one in await store.suppression.find([key_of("soon@one.example")])] == [None]
 
 
 async def test_the_whole_list_is_read_in_the_order_of_its_key(store: Installation) -> None:

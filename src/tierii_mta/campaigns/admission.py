@@ -42,8 +42,7 @@ def rules_of(
     if specification.exclude.domains:
         rules.append(ExcludedDomains(specification.exclude.domains))
     if specification.exclude.suppression and suppression is not None:
-        marketing, list_id = specification.is_marketing, specification.list_id
-        rules.append(Suppressed(suppression, clock, is_marketing=marketing, list_id=list_id))
+        rules.append(Suppressed(suppression, clock, specification))
     return rules
 
 

@@ -26,6 +26,7 @@ def make_draft(campaign: Campaign, expansion: Expansion, *, sender: Sender, now:
         is_marketing=specification.is_marketing,
         priority=specification.priority,
         list_id=specification.list_id,
+        sender=specification.from_address.domain,
         fingerprint=fingerprint,
         snapshot=snapshot,
         created_at=now,

@@ -10,10 +10,11 @@ from typing import Protocol
 
 from tierii_mta.campaigns.audience import Contact, Survey
 from tierii_mta.campaigns.duplicates import OnConflict, settle
+from tierii_mta.campaigns.specification import Specification
 from tierii_mta.campaigns.spool import Spool, Waiting
 from tierii_mta.campaigns.stages import Meter, Stage
 from tierii_mta.clock import Clock
-from tierii_mta.consent.suppression import SuppressionList
+from tierii_mta.consent.suppression import MailKind, SuppressionList
 from tierii_mta.mail.address import Address
 
 BATCH = 1000
@@ -121,15 +122,17 @@ class Suppressed:
 
     stage = Stage.CONSENT
 
-    def __init__(self, entries: SuppressionList, clock: Clock, *, is_marketing: bool, list_id: str | None) -> None:
+    def __init__(self, entries: SuppressionList, clock: Clock, campaign: Specification) -> None:
         self._entries, self._clock = entries, clock
-        self._is_marketing, self._list_id = is_marketing, list_id
+        self._kind = MailKind(
+            is_marketing=campaign.is_marketing, list_id=campaign.list_id, sender=campaign.from_address.domain
+        )
 
     async def reasons(self, contacts: Sequence[Waiting]) -> Sequence[str | None]:
         now = self._clock.now()
         found = {
             entry.key: f"is suppressed: {entry.reason}"
             for entry in await self._entries.find([contact.person for contact in contacts])
-            if entry.stops(is_marketing=self._is_marketing, list_id=self._list_id, now=now)
+            if entry.stops(self._kind, now=now)
         }
         return [found.get(contact.person) for contact in contacts]

@@ -58,6 +58,7 @@ class Draft:
     is_marketing: bool
     priority: Priority
     list_id: str | None
+    sender: str | None = None  # domain of From, in A-labels
     fingerprint: str
     snapshot: Snapshot
     created_at: Instant

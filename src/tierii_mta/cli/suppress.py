@@ -1,31 +1,48 @@
-"""`suppress`: persons who are not written to."""
+"""`suppress`: persons who are not written to.
+
+Owns the verbs and their words; what a file of the list looks like is `cli.suppression_file`.
+"""
 
 import csv
-import io
-import re
+import os
 import sys
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
 from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Group, Invocation, async_body
 from tierii_mta.cli.persons import parse_address, parse_span
+from tierii_mta.cli.privileges import user_name
+from tierii_mta.cli.suppression_file import COLUMNS, Standard, read_entries
 from tierii_mta.cli.why import suppression_json
-from tierii_mta.clock import Instant, from_datetime, later
-from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionReason, list_scope
-from tierii_mta.daemon.installation import Installation
-from tierii_mta.errors import CheckFailed, ConfigurationError, NotFound, UsageError
-from tierii_mta.mail.address import Address, InvalidAddress
+from tierii_mta.clock import later
+from tierii_mta.consent.suppression import (
+    EVERYWHERE,
+    Suppression,
+    SuppressionList,
+    SuppressionReason,
+    list_scope,
+    parse_scope,
+    sender_scope,
+)
+from tierii_mta.errors import ConfigurationError, NotFound, UsageError
 from tierii_mta.mail.person import PersonKey
 
-_COLUMNS = ("address", "key", "scope", "reason", "evidence", "created_at", "expires_at")
 _BATCH = 1000
-_LIST_ID = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _REASONS = click.Choice([str(reason) for reason in SuppressionReason])
+
+
+def _scoped(what: str) -> Callable[[Any], Any]:
+    """Add the options that name a scope."""
+
+    def add(command: Any) -> Any:
+        by_sender = click.option("--sender", metavar="DOMAIN", help=f"{what} all mail sent as this domain.")
+        return click.option("--list", "list_id", metavar="ID", help=f"{what} mail of this list.")(by_sender(command))
+
+    return add
 
 
 @click.group(cls=Group)
@@ -35,14 +52,23 @@ def suppress() -> None:
 
 @suppress.command()
 @click.argument("email")
-@click.option("--list", "list_id", metavar="ID", help="Only mail of this list; default: all mail.")
+@_scoped("Only")
 @click.option("--reason", type=_REASONS, default="manual", show_default=True, help="Why.")
-@click.option("--note", default="", help="Your note, shown by `why`.")
+@click.option("--note", default="", help="Your note, kept as evidence and shown by `why`.")
 @click.option("--for", "span", metavar="DURATION", help="Until then, e.g. 90d; default: for good.")
 @async_body
-async def add(call: Invocation, email: str, list_id: str | None, reason: str, note: str, *, span: str | None) -> None:
-    """Stop mail to a person."""
-    address, scope = parse_address(email), _scope(list_id)
+async def add(
+    call: Invocation,
+    email: str,
+    *,
+    list_id: str | None,
+    sender: str | None,
+    reason: str,
+    note: str,
+    span: str | None,
+) -> None:
+    """Stop mail to a person: all of it, or that of one list or one sender."""
+    address, scope = parse_address(email), _scope(list_id, sender)
     async with opened(call) as installation:
         now = installation.clock.now()
         entry = Suppression(
@@ -61,30 +87,50 @@ async def add(call: Invocation, email: str, list_id: str | None, reason: str, no
 
 @suppress.command()
 @click.argument("email")
-@click.option("--list", "list_id", metavar="ID", help="Only the entry of this list; default: all entries.")
+@_scoped("Only the entries for")
+@click.option("--reason", type=_REASONS, help="Only the entries for this reason; default: for any.")
+@click.option("--note", default="", help="Why it is undone; the event log keeps it with your name.")
 @async_body
-async def rm(call: Invocation, email: str, list_id: str | None) -> None:
-    """Allow mail to a person again."""
-    address, scope = parse_address(email), _scope(list_id)
+async def rm(
+    call: Invocation, email: str, *, list_id: str | None, sender: str | None, reason: str | None, note: str
+) -> None:
+    """Undo: allow mail to a person again. Without options, all entries go."""
+    address, scope = parse_address(email), _scope(list_id, sender)
     async with opened(call) as installation:
-        removed = await installation.suppression.remove(installation.codec.person_key(address), scope)
+        removed = await installation.suppression.remove(
+            installation.codec.person_key(address),
+            scope,
+            reason=SuppressionReason(reason) if reason else None,
+            by=f"operator {user_name(os.getuid())}",
+            why=note,
+        )
     if not removed:
-        raise NotFound(f"is not suppressed in {scope}" if scope else "is not suppressed", where=str(address))
+        told = [f"in {scope}"] * bool(scope) + [f"for {reason}"] * bool(reason)
+        raise NotFound(" ".join(["is not suppressed", *told]), where=str(address))
     call.output.summary({"removed": removed}, f"{address}: {removed} removed")
 
 
 @suppress.command()
+@click.argument("email", required=False)
+@_scoped("Only the entries for")
+@click.option("--reason", type=_REASONS, help="Only the entries for this reason.")
 @async_body
-async def ls(call: Invocation) -> None:
-    """List everybody."""
-    count = 0
+async def ls(
+    call: Invocation, email: str | None, *, list_id: str | None, sender: str | None, reason: str | None
+) -> None:
+    """List everybody, or one person's entries."""
+    address, scope, count = parse_address(email) if email else None, _scope(list_id, sender), 0
     async with opened(call) as installation:
-        async for entry in installation.suppression.entries():
+        key = installation.codec.person_key(address) if address is not None else None
+        async for entry in _entries(installation.suppression, key):
+            if scope not in (None, entry.scope) or reason not in (None, entry.reason):
+                continue
             count += 1
             shown = suppression_json(entry)
             person = entry.address or f"key {entry.key.hex()}"
+            until = f"  until {shown['expires_at']}" if shown["expires_at"] else ""
             call.output.record(
-                shown, f"{person}  {entry.scope}  {entry.reason}  {shown['created_at']}  {entry.evidence}"
+                shown, f"{person}  {entry.scope}  {entry.reason}  {shown['created_at']}{until}  {entry.evidence}"
             )
     call.output.summary({"entries": count})
 
@@ -97,7 +143,7 @@ async def export(call: Invocation, file: Path | None) -> None:
     count = 0
     async with opened(call) as installation:
         with _written(file) if file else _StandardOutput() as target:
-            writer = csv.DictWriter(target, _COLUMNS)
+            writer = csv.DictWriter(target, COLUMNS)
             writer.writeheader()
             async for entry in installation.suppression.entries():
                 writer.writerow(suppression_json(entry))
@@ -108,30 +154,53 @@ async def export(call: Invocation, file: Path | None) -> None:
 
 @suppress.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--list", "list_id", metavar="ID", help="For lines that name no scope: this list; default: all mail.")
+@_scoped("For lines that name no scope:")
 @click.option("--reason", type=_REASONS, default="manual", show_default=True, help="For lines that name no reason.")
 @async_body
-async def import_(call: Invocation, file: Path, list_id: str | None, reason: str) -> None:
+async def import_(call: Invocation, file: Path, *, list_id: str | None, sender: str | None, reason: str) -> None:
     """Add everybody in FILE: CSV with an `address` or `email` column, or one address a line.
 
-    Nothing is added when a line is wrong.
+    Nothing is added when a line is wrong. An import only adds and extends: nobody gets mail again by it.
     """
-    standard = {"scope": _scope(list_id) or EVERYWHERE, "reason": reason, "evidence": file.name}
-    added = 0
+    standard = Standard(scope=_scope(list_id, sender) or EVERYWHERE, reason=reason, evidence=file.name)
+    read = added = 0
     async with opened(call) as installation:
-        entries = list(_entries(installation, file, standard))
-        for start in range(0, len(entries), _BATCH):
-            added += await installation.suppression.add(entries[start : start + _BATCH])
-    call.output.summary({"entries": len(entries), "added": added}, f"{len(entries)} read, {added} new")
+        codec, now = installation.codec, installation.clock.now()
+        for _ in read_entries(file, standard, codec, now):  # every line is looked at before one is kept
+            pass
+        batch: list[Suppression] = []
+        for entry in read_entries(file, standard, codec, now):
+            batch.append(entry)
+            if len(batch) == _BATCH:
+                added += await installation.suppression.add(batch, only_extend=True)
+                read, batch = read + len(batch), []
+        added += await installation.suppression.add(batch, only_extend=True)
+        read += len(batch)
+    call.output.summary({"entries": read, "added": added}, f"{read} read, {added} new")
 
 
-def _scope(list_id: str | None) -> str | None:
-    """Return the scope `--list` names, None without it; raises `UsageError` for what can be no list's id."""
-    if list_id is None:
+async def _entries(suppressions: SuppressionList, key: PersonKey | None) -> AsyncIterator[Suppression]:
+    if key is None:
+        async for entry in suppressions.entries():
+            yield entry
+        return
+    for entry in await suppressions.find([key]):
+        yield entry
+
+
+def _scope(list_id: str | None, sender: str | None) -> str | None:
+    """Return the scope that the options name, None without one; raises `UsageError` for what can be none."""
+    if list_id is None and sender is None:
         return None
-    if not _LIST_ID.fullmatch(list_id):
-        raise UsageError(f"{list_id!r} is no list id", where="--list", remedy="write it as list.id of the campaign")
-    return list_scope(list_id)
+    if list_id is not None and sender is not None:
+        raise UsageError("--list and --sender are two scopes", remedy="give one of them, and run it twice")
+    try:
+        return parse_scope(list_scope(list_id) if list_id is not None else sender_scope(str(sender)))
+    except ValueError as cause:
+        if list_id is not None:
+            what, remedy = f"{list_id!r} is no list id", "write it as list.id of the campaign"
+            raise UsageError(what, where="--list", remedy=remedy) from cause
+        raise UsageError(f"{sender!r} is no domain", where="--sender", remedy="write it as in `domains`") from cause
 
 
 def _written(file: Path) -> TextIO:
@@ -149,76 +218,3 @@ class _StandardOutput:
 
     def __exit__(self, *_: object) -> None:
         sys.stdout.flush()
-
-
-def _entries(installation: Installation, file: Path, standard: dict[str, str]) -> Iterator[Suppression]:
-    problems: list[str] = []
-    for line, row in _rows(file):
-        given = standard | {name: value for name, value in row.items() if value or name == "evidence"}
-        try:
-            yield _entry(installation, given)
-        except (ValueError, KeyError) as cause:
-            problems.append(f"{file}:{line}: {cause}")
-    if problems:
-        more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise CheckFailed(
-            f"{len(problems)} of its lines cannot be used, nothing was added:\n  " + "\n  ".join(problems[:10]) + more,
-            where=str(file),
-        )
-
-
-def _rows(file: Path) -> Iterable[tuple[int, dict[str, str]]]:
-    """Return (line, row). A first line without @ that names `address`, `email` or `key` is a heading."""
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as cause:
-        raise CheckFailed(f"cannot be read: {cause.strerror}", where=str(file), remedy="check the path") from cause
-    except UnicodeDecodeError as cause:
-        line = cause.object.count(b"\n", 0, cause.start) + 1
-        raise CheckFailed("is not UTF-8", where=f"{file}:{line}", remedy="save the file as UTF-8") from cause
-    lines = text.splitlines()
-    heading = [name.strip().lower() for name in next(csv.reader(lines[:1]), [])]
-    if {"address", "email", "key"} & set(heading):
-        reader = csv.DictReader(io.StringIO(text, newline=""), fieldnames=heading, restkey="further")
-        next(reader)
-        return [(reader.line_num, row) for row in reader if any(row.values())]
-    return [(number, {"address": line.strip()}) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def _entry(installation: Installation, given: dict[str, str]) -> Suppression:
-    text = given.get("address") or given.get("email")
-    if not text and not given.get("key"):
-        raise ValueError("names neither address nor key")
-    try:
-        address = Address.parse(text) if text else None
-    except InvalidAddress as cause:
-        raise ValueError(f"{text} {cause}") from cause
-    scope, reason = given["scope"], given["reason"]
-    if scope != EVERYWHERE and not scope.startswith("list:"):
-        raise ValueError(f"{scope!r} is no scope; write {EVERYWHERE} or list:ID")
-    if reason not in tuple(SuppressionReason):
-        raise ValueError(f"{reason!r} is no reason; write one of {', '.join(SuppressionReason)}")
-    return Suppression(
-        key=installation.codec.person_key(address) if address else _key(given["key"]),
-        scope=scope,
-        reason=SuppressionReason(reason),
-        address=str(address) if address else None,
-        evidence=given["evidence"],
-        created_at=_instant(given.get("created_at")) or installation.clock.now(),
-        expires_at=_instant(given.get("expires_at")),
-    )
-
-
-def _key(text: str) -> PersonKey:
-    if not re.fullmatch(r"[0-9a-f]{32}", text):
-        raise ValueError(f"{text!r} is no key of an export")
-    return PersonKey(bytes.fromhex(text))
-
-
-def _instant(text: str | None) -> Instant | None:
-    if not text:
-        return None
-    try:
-        return from_datetime(datetime.fromisoformat(text))
-    except ValueError as cause:
-        raise ValueError(f"{text!r} is no time; write for instance 2026-03-01T12:00:00Z") from cause

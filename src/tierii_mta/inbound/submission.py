@@ -19,6 +19,7 @@ from itertools import chain
 import structlog
 
 from tierii_mta.clock import Clock
+from tierii_mta.consent.suppression import MailKind
 from tierii_mta.errors import Unavailable
 from tierii_mta.inbound.accounts import Account, AccountStore, ReturnPath, Usage
 from tierii_mta.inbound.allowance import Allowance, Allowances
@@ -152,8 +153,10 @@ class SubmissionJudge:
             return _RECIPIENT_OK
         known = await self._desk.accounts.acquaintance(transaction.allowance.account.name, person)
         now = self._desk.clock.now()
+        sender = transaction.mail.reverse_path
+        kind = MailKind(is_marketing=False, sender=sender.domain if sender is not None else None)
         for entry in known.suppressions:
-            if entry.stops(is_marketing=False, list_id=None, now=now):
+            if entry.stops(kind, now=now):
                 return Reply.of(550, f"{address} is on the suppression list ({entry.reason})", "5.7.1")
         refusal = transaction.allowance.against_recipient(is_newcomer=not known.is_known)
         if refusal is not None:

@@ -34,7 +34,8 @@ from tierii_mta.storage.inbox import receive_all
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.processing import conclude
 from tierii_mta.storage.reports import fulfil
-from tierii_mta.storage.suppression import put_suppressions
+from tierii_mta.storage.stopping import end_stopped_in_hand
+from tierii_mta.storage.suppression import put_suppressions, suppressions_of
 from tierii_mta.storage.tables import delivery, lane, transcript
 
 _PAGE = 1000
@@ -49,6 +50,7 @@ class _Row:
     marks: int
     stream: int
     priority: int
+    person: bytes
 
 
 class _Group:
@@ -68,12 +70,26 @@ class _Group:
         for start in range(0, len(ordered), _PAGE):
             found = of_ids(self.connection, _OF_OPERATIONS, ordered[start : start + _PAGE])
             for row in found.all():
-                number, owner, state, marks, priority, stream = tuple(row)
-                self.rows[number] = _Row(owner, STATE_OF[state], marks, stream, priority)
+                number, owner, state, marks, priority, stream, person = tuple(row)
+                self.rows[number] = _Row(owner, STATE_OF[state], marks, stream, priority, person)
+
+    def stop(self, activations: Sequence[Activate]) -> None:
+        """End those about to be sent to persons who were suppressed since the claim."""
+        rows = {int(one.delivery): row for one in activations if (row := self._ours(one)) is not None}
+        entries = suppressions_of(self.connection, {row.person for row in rows.values()}) if rows else {}
+        doubtful = [number for number, row in rows.items() if row.person in entries]
+        if doubtful:
+            now = self.ledger.now()
+            for number in end_stopped_in_hand(self.connection, doubtful, now=now, ledger=self.ledger):
+                rows[number].state, rows[number].owner = State.SUPPRESSED, None
+
+    def _ours(self, one: Activate) -> _Row | None:
+        row = self.rows.get(one.delivery)
+        return row if row is not None and row.owner == one.epoch and row.state is State.QUEUED else None
 
     def activate(self, one: Activate) -> bool:
-        row = self.rows.get(one.delivery)
-        if row is None or row.owner != one.epoch or row.state is not State.QUEUED:
+        row = self._ours(one)
+        if row is None:
             return False
         row.state = State.ACTIVE
         self.activated.append(one.delivery)
@@ -151,6 +167,7 @@ def apply_all(connection: Connection, operations: Sequence[Operation], ledger: L
     received = iter(receive_all(connection, receives, ledger) if receives else ())
     group = _Group(connection, ledger)
     group.load(_named(operations))
+    group.stop([one for one in operations if isinstance(one, Activate)])
     results: list[Result] = []
     for one in operations:
         match one:
@@ -249,7 +266,8 @@ _TRANSCRIPT = ("delivery", "attempt", "at", "lines")
 _SAID_AGAIN = "ON CONFLICT (delivery, attempt) DO UPDATE SET at = excluded.at, lines = excluded.lines"  # after `retry`
 
 _OF_OPERATIONS = (
-    "SELECT delivery.id, delivery.owner, delivery.state, delivery.marks, delivery.priority, lane.stream "
+    "SELECT delivery.id, delivery.owner, delivery.state, delivery.marks, delivery.priority, lane.stream, "
+    "delivery.recipient_key "
     "FROM delivery JOIN lane ON lane.id = delivery.lane WHERE delivery.id IN {ids} ORDER BY delivery.id {lock}"
 )
 _ACTIVATE = f"UPDATE delivery SET state = {STATE[State.ACTIVE]} WHERE id IN {{ids}}"  # noqa: S608 our own numbers

@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from tierii_mta.clock import Instant
-from tierii_mta.consent.suppression import Suppression
 from tierii_mta.events import EventType
 from tierii_mta.mail.dsn import Action
 from tierii_mta.mail.person import PersonKey
@@ -33,11 +32,10 @@ from tierii_mta.queue.delivery import (
 )
 from tierii_mta.queue.store import Claim, Quota
 from tierii_mta.storage.backend import MAX_QUOTAS, Claimed, claim_rows, next_dues
-from tierii_mta.storage.bulk import of_ids
 from tierii_mta.storage.codes import REASON, STATE, STATE_OF, StreamState
 from tierii_mta.storage.lanes import FOREVER, closed_until, places
 from tierii_mta.storage.ledger import Ledger
-from tierii_mta.storage.suppression import suppressions_of
+from tierii_mta.storage.stopping import end_stopped, messages_of, stops_of
 from tierii_mta.storage.tables import AnyRow, delivery
 
 
@@ -90,7 +88,7 @@ def deliveries_of(
     Those of suppressed persons end `suppressed`; a damaged row, which cannot be read, ends failed(error): it must not
     stop the others, and it will not heal by itself.
     """
-    messages = _messages(connection, {row.message for row in rows if row.message is not None})
+    messages = messages_of(connection, {row.message for row in rows if row.message is not None})
     whole, damaged = [], []
     for row in rows:
         if row.message is not None and row.message not in messages:
@@ -129,16 +127,6 @@ def set_aside(row: Claimed | AnyRow, at: AnyRow, why: str, now: Instant, ledger:
     }
 
 
-def _messages(connection: Connection, ids: set[int]) -> Mapping[int, AnyRow]:
-    if not ids:
-        return {}
-    return {row.id: row for row in of_ids(connection, _MESSAGES, ids).all()}
-
-
-_SUPPRESSED = "550 5.7.1 the recipient is on the suppression list"
-_MESSAGES = "SELECT id, reverse_path, is_marketing FROM message WHERE id IN {ids}"
-
-
 def _note_exhausted(connection: Connection, asked: Sequence[Quota], rows: Sequence[Claimed], taken: _Taken) -> None:
     given: dict[tuple[int, int], int] = {}
     for row in rows:
@@ -159,42 +147,13 @@ def _without_suppressed(
     ledger: Ledger,
 ) -> Sequence[Claimed]:
     """Return the rows that may be sent, earliest due first; the others end `suppressed`."""
-    entries = suppressions_of(connection, {row.recipient_key for row in rows})
-    kept, ended = [], []
-    for row in sorted(rows, key=lambda row: (row.priority, row.due)):
-        at = lanes[row.lane]
-        is_marketing = messages[row.message].is_marketing if row.message is not None else bool(at.is_marketing)
-        stop = _stopping(entries.get(row.recipient_key, ()), is_marketing=is_marketing, list_id=at.list_id, now=now)
-        from_state = STATE_OF[row.origin]
-        if stop is None:
-            kept.append(row)
-            ledger.move(at.stream, row.priority, from_state, State.QUEUED)
-            continue
-        ended.append(row.id)
-        if row.message is not None:
-            ledger.owe(row.id, Action.FAILED, now)
-        ledger.move(at.stream, row.priority, from_state, State.SUPPRESSED)
-        ledger.happened(
-            EventType.SUPPRESSED,
-            now,
-            campaign_id=at.campaign,
-            delivery_id=row.id,
-            recipient=row.recipient,
-            data={"scope": stop.scope, "reason": str(stop.reason)},
-        )
-    if ended:
-        connection.execute(
-            update(delivery)
-            .where(delivery.c.id.in_(ended))
-            .values(state=STATE[State.SUPPRESSED], owner=None, origin=None, finished_at=now, last_reply=_SUPPRESSED)
-        )
+    stops = stops_of(connection, rows, lanes, messages, now=now)
+    ended = [(row, stops[row.id], STATE_OF[row.origin]) for row in rows if row.id in stops]
+    end_stopped(connection, ended, lanes, now=now, ledger=ledger)
+    kept = [row for row in sorted(rows, key=lambda row: (row.priority, row.due)) if row.id not in stops]
+    for row in kept:
+        ledger.move(lanes[row.lane].stream, row.priority, STATE_OF[row.origin], State.QUEUED)
     return kept
-
-
-def _stopping(
-    entries: Sequence[Suppression], *, is_marketing: bool, list_id: str | None, now: Instant
-) -> Suppression | None:
-    return next((one for one in entries if one.stops(is_marketing=is_marketing, list_id=list_id, now=now)), None)
 
 
 def delivery_at(row: Claimed | AnyRow, at: AnyRow, stored: AnyRow | None) -> Delivery:

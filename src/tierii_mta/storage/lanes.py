@@ -64,7 +64,7 @@ def _lanes(connection: Connection, stream_id: int, domains: Sequence[str]) -> di
 def places(connection: Connection, ids: Collection[int]) -> Mapping[int, AnyRow]:
     """Return lanes by id, each with what its stream and campaign say of it: domain, suspended_until, shut_until (by
     the operator), stream, stream_name, stream_state, step, campaign (its id, None for submitted mail), is_marketing,
-    list_id.
+    list_id, sender.
     """
     found: dict[int, AnyRow] = {}
     ordered = sorted(ids)
@@ -77,7 +77,7 @@ def places(connection: Connection, ids: Collection[int]) -> Mapping[int, AnyRow]
 _PLACES = (
     "SELECT lane.id, lane.domain, lane.suspended_until, lane.stream, stream.name AS stream_name, "
     "stream.state AS stream_state, stream.step, {shut} AS shut_until, "
-    "campaign.id AS campaign, campaign.is_marketing, campaign.list_id "
+    "campaign.id AS campaign, campaign.is_marketing, campaign.list_id, campaign.sender "
     "FROM lane JOIN stream ON stream.id = lane.stream LEFT JOIN campaign ON campaign.number = stream.campaign "
     "WHERE lane.id IN {ids}"
 ).replace("{shut}", SHUT_UNTIL_SQL)

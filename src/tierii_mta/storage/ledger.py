@@ -51,6 +51,10 @@ class Ledger:
         self._events: list[tuple[Event, int | None]] = []  # with the delivery it is about
         self._reports: list[tuple[int, Action, Instant]] = []
 
+    def now(self) -> Instant:
+        """Return the time of what is written."""
+        return self._clock.now()
+
     def enter(self, stream: int, priority: int, state: State, count: int = 1) -> None:
         """Count new rows in a state (or, with a negative count, rows that are gone)."""
         self._counts[stream, priority, STATE[state]] += count

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from tierii_mta.campaigns.store import Added, NewRecipient
 from tierii_mta.clock import Instant
+from tierii_mta.consent.suppression import MailKind
 from tierii_mta.queue.delivery import OPEN, FailureReason, Priority, State
 from tierii_mta.storage.accept import NEW_DELIVERY, new_delivery
 from tierii_mta.storage.bulk import insert_joined, insert_rows
@@ -78,13 +79,8 @@ _SELECT = (
 
 def _stopped(connection: Connection, owner: AnyRow, batch: Batch) -> frozenset[bytes]:
     found = suppressions_of(connection, {row.recipient_key for row in batch.rows})
-    return frozenset(
-        key
-        for key, entries in found.items()
-        if any(
-            one.stops(is_marketing=bool(owner.is_marketing), list_id=owner.list_id, now=batch.now) for one in entries
-        )
-    )
+    kind = MailKind(is_marketing=bool(owner.is_marketing), list_id=owner.list_id, sender=owner.sender)
+    return frozenset(key for key, entries in found.items() if any(one.stops(kind, now=batch.now) for one in entries))
 
 
 def is_empty(connection: Connection, number: int) -> bool:

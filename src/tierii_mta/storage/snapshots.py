@@ -28,6 +28,7 @@ def write_draft(connection: Connection, draft: Draft, *, number: int | None) -> 
         "is_marketing": draft.is_marketing,
         "priority": int(draft.priority),
         "list_id": draft.list_id,
+        "sender": draft.sender,
         "fingerprint": draft.fingerprint,
         "specification": compact_json(draft.snapshot.specification),
         "report": "{}",

@@ -7,7 +7,7 @@ unsubscription.
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import ColumnElement, Connection, delete, select, tuple_
 
 from tierii_mta.clock import Clock, Instant
 from tierii_mta.consent.suppression import Suppression, SuppressionReason
@@ -31,14 +31,24 @@ def suppressions_of(connection: Connection, keys: Collection[bytes]) -> Mapping[
 
 
 def put_suppressions(
-    connection: Connection, entries: Sequence[Suppression], ledger: Ledger, *, with_events: bool = True
+    connection: Connection,
+    entries: Sequence[Suppression],
+    ledger: Ledger,
+    *,
+    with_events: bool = True,
+    only_extend: bool = False,
 ) -> int:
     """Add or replace entries, with an event for each new one; return how many are new."""
-    latest = {_key(entry): entry for entry in entries}
+    latest: dict[tuple[PersonKey, str, SuppressionReason], Suppression] = {}
+    for entry in entries:
+        before = latest.get(_key(entry))
+        if before is None or not only_extend or entry.outlasts(before):
+            latest[_key(entry)] = entry
     known = suppressions_of(connection, {entry.key for entry in entries})
     present = {_key(one) for entries_of_one in known.values() for one in entries_of_one}
     if latest:
-        insert_rows(connection, suppression, _COLUMNS, [_row(latest[key]) for key in sorted(latest)], conflict=_REPLACE)
+        rows = [_row(latest[key]) for key in sorted(latest)]
+        insert_rows(connection, suppression, _COLUMNS, rows, conflict=_EXTEND if only_extend else _REPLACE)
         ledger.announce(ChangeKind.SUPPRESSION)
     new = [entry for key, entry in latest.items() if key not in present]
     for entry in new if with_events else ():
@@ -60,6 +70,12 @@ _REPLACE = (
     "ON CONFLICT (recipient_key, scope, reason) DO UPDATE SET address = excluded.address, "
     "evidence = excluded.evidence, created_at = excluded.created_at, expires_at = excluded.expires_at"
 )
+_EXTEND = (
+    "ON CONFLICT (recipient_key, scope, reason) DO UPDATE SET "
+    "address = coalesce(suppression.address, excluded.address), "
+    "expires_at = CASE WHEN suppression.expires_at > excluded.expires_at THEN suppression.expires_at "
+    "WHEN suppression.expires_at IS NOT NULL THEN excluded.expires_at END"
+)
 
 
 class StoredSuppressions:
@@ -68,31 +84,41 @@ class StoredSuppressions:
     def __init__(self, connections: Connections, clock: Clock, node: str) -> None:
         self._connections, self._clock, self._node = connections, clock, node
 
-    async def add(self, entries: Sequence[Suppression]) -> int:
+    async def add(self, entries: Sequence[Suppression], *, only_extend: bool = False) -> int:
         """Add or replace entries by (key, scope, reason), at most `PAGE` a commit; return how many are new."""
         added = 0
         for start in range(0, len(entries), PAGE):
             page = entries[start : start + PAGE]
-            added += await self._connections.write(self._add, page)
+            added += await self._connections.write(self._add, page, only_extend)
             self._connections.touch()
         return added
 
-    def _add(self, connection: Connection, entries: Sequence[Suppression]) -> int:
+    def _add(self, connection: Connection, entries: Sequence[Suppression], only_extend: bool) -> int:
         ledger = Ledger(self._clock, self._node)
-        new = put_suppressions(connection, entries, ledger)
+        new = put_suppressions(connection, entries, ledger, only_extend=only_extend)
         ledger.write(connection)
         return new
 
-    async def remove(self, key: PersonKey, scope: str | None = None) -> int:
-        """Remove a person's entries in one scope, or in all; return how many went."""
-        gone = await self._connections.write(self._remove, key, scope)
-        self._connections.touch()
-        return gone
-
-    def _remove(self, connection: Connection, key: PersonKey, scope: str | None) -> int:
+    async def remove(
+        self,
+        key: PersonKey,
+        scope: str | None = None,
+        *,
+        reason: SuppressionReason | None = None,
+        by: str,
+        why: str = "",
+    ) -> int:
+        """Remove a person's entries: in one scope or in all, for one reason or for any; return how many went."""
         which = suppression.c.recipient_key == key
         if scope is not None:
             which &= suppression.c.scope == scope
+        if reason is not None:
+            which &= suppression.c.reason == str(reason)
+        gone = await self._connections.write(self._remove, which, {"by": by, "why": why})
+        self._connections.touch()
+        return gone
+
+    def _remove(self, connection: Connection, which: ColumnElement[bool], told: Mapping[str, str]) -> int:
         gone = connection.execute(delete(suppression).where(which).returning(suppression)).all()
         ledger = Ledger(self._clock, self._node)
         for row in gone:
@@ -101,7 +127,7 @@ class StoredSuppressions:
                 EventType.SUPPRESSION_DELETED,
                 self._clock.now(),
                 recipient=row.address,
-                data={"scope": row.scope, "reason": row.reason},
+                data={"scope": row.scope, "reason": row.reason, **told},
             )
         ledger.write(connection)
         return len(gone)

@@ -71,6 +71,7 @@ campaign = Table(
     Column("is_marketing", Boolean, nullable=False),
     Column("priority", SmallInteger, nullable=False),
     Column("list_id", Text),
+    Column("sender", Text),  # domain of From; None: accepted before it was kept
     Column("fingerprint", Text, nullable=False),
     Column("specification", Text, nullable=False),
     Column("report", Text, nullable=False),
