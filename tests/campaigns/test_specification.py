@@ -99,7 +99,6 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
         "tracking: {clicks: true}",
         "guards: {bounce: 5%}",
         "notify: {when: [completed], to: [ops@example.com]}",
-        "exclude: {campaigns_within: 3d}",
         "transport: {use: smarthost}",
         "transport: {fallback: [smarthost]}",
         "follow_ups: [{id: nudge, after: 3d}]",

@@ -159,6 +159,11 @@ async def greylist(store: Installation) -> None:
     assert not await store.db.correspondents.has_had_mail([key_of("q1@d1.example"), key_of("q2@d2.example")])
 
 
+async def recent_mail(store: Installation) -> None:
+    people = [key_of(f"q{n}@d{n % 40}.example") for n in range(400)]
+    assert len(await store.db.recent_mail.find(people, since=store.now(), but="summer")) == 400
+
+
 ORDERED = (
     Selection(campaign="spring"),
     Selection(campaign="spring", domain="d1.example"),
@@ -209,6 +214,7 @@ CALLS: list[Call] = [
     cursors,
     notify,
     greylist,
+    recent_mail,
 ]
 
 

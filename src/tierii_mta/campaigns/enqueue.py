@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tierii_mta.campaigns.admission import rules_of
+from tierii_mta.campaigns.admission import Known, rules_of
 from tierii_mta.campaigns.audience import Audience, Enrichment, Survey
 from tierii_mta.campaigns.draft import check_links, check_state, is_loadable, make_draft
 from tierii_mta.campaigns.examination import Examiner, Subject
@@ -26,6 +26,7 @@ from tierii_mta.campaigns.feeds import Feed, Sources, open_feeds
 from tierii_mta.campaigns.inquiry import Inquiry
 from tierii_mta.campaigns.loading import Loader
 from tierii_mta.campaigns.problems import CampaignInvalid, Problem
+from tierii_mta.campaigns.recency import RecentMail
 from tierii_mta.campaigns.rejects import RejectFile
 from tierii_mta.campaigns.screening import Screen, Sieve
 from tierii_mta.campaigns.segmenting import Providers
@@ -55,6 +56,7 @@ async def enqueue(
     clock: Clock,
     suppression: SuppressionList | None = None,
     sources: Sources | None = None,
+    recent: RecentMail | None = None,
     providers: Providers | None = None,
     enrichments: Sequence[Enrichment] = (),
     screens: Sequence[Screen] = (),
@@ -69,9 +71,10 @@ async def enqueue(
     Raises `CheckFailed` (3: file, template or contacts), `TooManyRejects` (4), `Refused` (5: From is not ours, or a
     feed leads where we may not go), `NotFound` (6: `only` is nobody), `Conflict` (7: the id has other content, or is
     final), `Unavailable` (75: a feed does not answer, `NoRoom` on the disk, among others; the same call goes on later).
-    `suppression` tells who is left out by it; the store has the last word. `providers` knows the providers that a
-    segment may ask for; it is one of `enrichments`, to learn what domains there are. `enrichments` and `screens` come
-    before the rules of the campaign file. `folder` is where contacts are put aside, some 300 octets each.
+    `suppression` tells who is left out by it; the store has the last word. `recent` tells who had mail of other
+    campaigns. `providers` knows the providers that a segment may ask for; it is one of `enrichments`, to learn what
+    domains there are. `enrichments` and `screens` come before the rules of the campaign file. `folder` is where
+    contacts are put aside, some 300 octets each.
     """
     meter, options = Meter(clock), options or Options()
     run = _Run(campaign, store, codec, sender, clock, meter, options, progress or _show_nothing, examiner)
@@ -87,7 +90,8 @@ async def enqueue(
             names = [feed.name for feed in feeds]
             await run.judge(feeds, enrichments, judged)
         await run.check_rejects(record, draft)
-        rules = rules_of(campaign, clock, columns=run.columns, suppression=suppression, providers=providers)
+        known = Known(suppression=suppression, recent=recent, providers=providers)
+        rules = rules_of(campaign, clock, known, columns=run.columns)
         await run.screen([*screens, *rules], names, judged, chosen)
         summary = await run.inquire(draft, names)
         loader = Loader(

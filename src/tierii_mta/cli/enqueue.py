@@ -85,6 +85,7 @@ async def accept(
             sender=installation.sender,
             clock=installation.clock,
             suppression=installation.suppression,
+            recent=installation.recent_mail,
             sources=installation.feed_sources,
             reserve=installation.reserve,
             folder=Path(installation.settings.data_dir),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from tierii_mta.authentication.dkim import DkimKey
 from tierii_mta.campaigns.preflight.history import MailHistory
+from tierii_mta.campaigns.recency import RecentMail
 from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock
@@ -68,6 +69,7 @@ class Installation:
     mailbox_jobs: MailboxJobs
     event_readers: "EventReaders"
     mail_history: MailHistory
+    recent_mail: RecentMail
 
     @property
     def settings(self) -> Settings:
@@ -180,6 +182,7 @@ async def open_installation(
             database.mailbox_jobs,
             database.event_readers,
             database.mail_history,
+            database.recent_mail,
         )
     finally:
         await database.close()

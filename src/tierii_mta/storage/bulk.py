@@ -111,8 +111,15 @@ def select_rows(
     """Yield the rows of `table` whose `columns` are one of `rows`, by one seek each; `rows` holds nothing twice."""
     where = " AND ".join(f"{table.name}.{name} = v.{name}" for name in columns)
     # CROSS JOIN is how SQLite is told to begin with `v`.
-    statement = f"{_TABLE} SELECT {table.name}.* FROM v CROSS JOIN {table.name} WHERE {where}"  # noqa: S608 our own
-    for result in _run(connection, _columns(table, columns), rows, statement):
+    select = f"{table.name}.* FROM v CROSS JOIN {table.name} WHERE {where}"
+    return select_joined(connection, table, columns, rows, select)
+
+
+def select_joined(
+    connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Values], select: str
+) -> Iterable[AnyRow]:
+    """Yield the rows of `SELECT {select}`, which reads `v` and joins it; `v` has these columns of `table`."""
+    for result in _run(connection, _columns(table, columns), rows, f"{_TABLE} SELECT {select}"):
         yield from result.all()  # in one go, not a row a call
 
 

@@ -23,6 +23,7 @@ from tierii_mta.storage.migrate import bring_up_to_date
 from tierii_mta.storage.operator import StoredOperator
 from tierii_mta.storage.processing import StoredIntray
 from tierii_mta.storage.queue import StoredQueue
+from tierii_mta.storage.recency import StoredRecentMail
 from tierii_mta.storage.reports import StoredReports
 from tierii_mta.storage.sqlite import SqliteConnections
 from tierii_mta.storage.suppression import StoredSuppressions
@@ -46,6 +47,7 @@ class Database:
         self.mailbox_jobs = StoredMailboxJobs(connections, clock, node)
         self.event_readers = StoredEventReaders(connections)
         self.mail_history = StoredMailHistory(connections)
+        self.recent_mail = StoredRecentMail(connections)
         self.accounts = StoredAccounts(connections)
         self.greylist = StoredGreylist(connections)
         self.correspondents = StoredCorrespondents(connections)
