@@ -1,13 +1,23 @@
-"""What every test shares: hypothesis draws the same few examples each time, so the gate never depends on luck.
+"""What every test shares: each wait of it has an end, and hypothesis draws the same few examples each time.
+
+The gate depends neither on luck nor on patience: a test that hangs fails, and shows what it was waiting for.
 
 `HYPOTHESIS_PROFILE=explore pytest …` draws new ones, and more of them; what it finds becomes a named test.
 """
 
+import asyncio
+import functools
+import inspect
 import os
 import signal
 import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+import pytest
 from hypothesis import settings
+
+LIMIT_S = 300.0  # many times what the longest test needs where it has a tenth of a machine
 
 # A shell in the background ignores SIGINT for all it starts; the programs under test are to hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -19,3 +29,22 @@ sys.dont_write_bytecode = False
 settings.register_profile("gate", derandomize=True, deadline=None, print_blob=True, max_examples=30)
 settings.register_profile("explore", derandomize=False, deadline=None, print_blob=True, max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test that waits, apart from the soak runs, its end."""
+    for item in items:
+        if not isinstance(item, pytest.Function) or item.get_closest_marker("soak"):
+            continue
+        if inspect.iscoroutinefunction(item.obj):
+            item.obj = _bounded(item.obj)
+
+
+def _bounded(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
+    @functools.wraps(test)
+    async def with_an_end(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        async with asyncio.timeout(LIMIT_S):
+            await test(*args, **kwargs)
+
+    return with_an_end
