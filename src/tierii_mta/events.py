@@ -41,6 +41,7 @@ class EventType(StrEnum):
     CAMPAIGN_CANCELLED = "campaign.cancelled"
     CAMPAIGN_FAILED = "campaign.failed"
     CAMPAIGN_GUARD_TRIPPED = "campaign.guard_tripped"
+    CAMPAIGN_CANARY_PASSED = "campaign.canary_passed"  # the mail behind it follows
     CONTACT_REJECTED = "contact.rejected"
     CONTACT_ERASED = "contact.erased"
     SUPPRESSION_CREATED = "suppression.created"
@@ -93,6 +94,21 @@ DATA_FIELDS: Mapping[EventType, tuple[str, ...]] = {
     EventType.REPLIED: ("from", "subject", "words", "is_truncated", "is_participant", *_MATCH_FIELDS),
     EventType.AUTO_REPLIED: ("from", "subject", "is_absence", "returns_on", "substitutes", *_MATCH_FIELDS),
     EventType.CANCELLED: ("reason",),
+    EventType.CAMPAIGN_STARTED: ("reopened", "canary"),
+    EventType.CAMPAIGN_PAUSED: ("reason", "by"),
+    EventType.CAMPAIGN_GUARD_TRIPPED: (
+        "guard",
+        "level",
+        "provider",
+        "count",
+        "sample",
+        "share",
+        "threshold",
+        "reason",
+        "action",
+        "command",
+    ),
+    EventType.CAMPAIGN_CANARY_PASSED: ("size", "ended"),
     EventType.SUPPRESSION_CREATED: ("scope", "reason", "evidence"),
     EventType.SUPPRESSION_DELETED: ("scope", "reason"),
     EventType.LANE_SUSPENDED: ("scope", "domain", "user", "until", "reason", "reply"),

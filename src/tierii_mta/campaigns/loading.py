@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 from itertools import islice
 
+from tierii_mta.campaigns.guards import canary_size
 from tierii_mta.campaigns.specification import Specification
-from tierii_mta.campaigns.spool import Waiting
+from tierii_mta.campaigns.spool import Spool, Waiting
 from tierii_mta.campaigns.stages import Meter, Stage
-from tierii_mta.campaigns.store import CampaignRecord, CampaignStore, NewRecipient
+from tierii_mta.campaigns.store import CampaignRecord, CampaignState, CampaignStore, NewRecipient
 from tierii_mta.campaigns.summary import Progress, ShowProgress, Step, Summary
 from tierii_mta.clock import Clock, later
 from tierii_mta.queue.reserve import Reserve
@@ -36,18 +37,25 @@ class Loader:
         """`limit`: accept at most so many."""
         self._specification, self._store, self._clock = specification, store, clock
         self._summary, self._meter, self._limit, self._reserve = summary, meter, limit, reserve
+        self._count, self._canary, self._place = 0, 0, 0  # contacts; those of them that go first; which one is next
 
     async def load(
         self,
         opened: CampaignRecord,
-        contacts: Iterable[Waiting],
+        contacts: Spool,
         *,
         lifetime: timedelta,
         show: ShowProgress,
         total: int,
     ) -> None:
-        """Accept contacts, at most 1,000 a commit, until the limit or the end; `NoRoom` before the disk is full."""
+        """Accept contacts, at most 1,000 a commit, until the limit or the end; `NoRoom` before the disk is full.
+
+        Of a draft the canary is chosen here, evenly over all contacts, so that it looks like the others.
+        """
         batch: list[Waiting] = []
+        self._count = len(contacts) if self._limit is None else min(len(contacts), self._limit)
+        if opened.state is CampaignState.DRAFT:
+            self._canary = canary_size(self._specification.guards.limits, self._count)
         room = self._room()
         for contact in contacts:
             batch.append(contact)
@@ -77,9 +85,11 @@ class Loader:
                 recipient_key=contact.person,
                 domain=contact.domain,
                 contact=contact.fields,
+                is_canary=self._goes_first(self._place + number),
             )
-            for contact in batch
+            for number, contact in enumerate(batch)
         ]
+        self._place += len(batch)
         now = self._clock.now()
         with self._meter.timing(Stage.ENQUEUE):
             added = await self._store.add_recipients(
@@ -94,6 +104,9 @@ class Loader:
         self._summary.accepted += added.accepted
         self._summary.suppressed += added.suppressed
         self._summary.duplicates += added.present
+
+    def _goes_first(self, place: int) -> bool:
+        return self._canary > 0 and (place + 1) * self._canary // self._count > place * self._canary // self._count
 
     def _show(self, show: ShowProgress, total: int) -> None:
         summary = self._summary

@@ -79,6 +79,7 @@ class CampaignRecord:
     started_at: Instant | None
     finished_at: Instant | None
     reason: str | None  # why paused or failed
+    canary: int | None = None  # how many went first, while the others wait for their end
     report: Mapping[str, Json] = field(default_factory=dict)  # the load report: rows, accepted, rejected, ...
 
 
@@ -90,6 +91,7 @@ class NewRecipient:
     recipient_key: PersonKey
     domain: str
     contact: Mapping[str, Json]
+    is_canary: bool = False  # of those who go first, while the others wait for their end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

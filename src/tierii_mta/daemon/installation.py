@@ -19,6 +19,7 @@ from tierii_mta.authentication.dkim import DkimKey
 from tierii_mta.campaigns.preflight.history import MailHistory
 from tierii_mta.campaigns.recency import RecentMail
 from tierii_mta.campaigns.sender import Sender, SendingDomain
+from tierii_mta.campaigns.sentry import SentryStore
 from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock
 from tierii_mta.consent.suppression import SuppressionList
@@ -69,6 +70,7 @@ class Installation:
     mailbox_jobs: MailboxJobs
     event_readers: "EventReaders"
     mail_history: MailHistory
+    sentry: SentryStore
     recent_mail: RecentMail
 
     @property
@@ -182,6 +184,7 @@ async def open_installation(
             database.mailbox_jobs,
             database.event_readers,
             database.mail_history,
+            database.sentry,
             database.recent_mail,
         )
     finally:

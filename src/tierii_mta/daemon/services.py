@@ -9,6 +9,7 @@ they do is theirs.
     postman …  puts it into its mailboxes, and tells people              (daemon.correspondence)
     janitor    upkeep                                                    (queue.janitor)
     doors      take mail in; stop first too, with what is under way       (daemon.front_door)
+    guards     stops campaigns that go wrong                             (campaigns.sentry)
     control    answers the CLI and the web child                         (daemon.verbs)
     web        the child process                                         (daemon.webchild)
     committer  commits for all of them; stops last                       (queue.committer)
@@ -22,6 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from tierii_mta.campaigns.sentry import Sentry
 from tierii_mta.correspondence.processor import Processor
 from tierii_mta.daemon.children import web_child
 from tierii_mta.daemon.control import SOCKET_NAME, ControlServer
@@ -85,6 +87,8 @@ async def run_services(daemon: Daemon, roles: frozenset[str], on_ready: Callable
         await daemon.janitor.prepare()
         supervisor.add(Service("queue", lambda stop: _run_queue(daemon, stop, drain), stops=0))
         supervisor.add(Service("reporter", _until_stopped(daemon.reporter.run), stops=1))
+        sentry = Sentry(installation.sentry, installation.clock)
+        supervisor.add(Service("guards", _until_stopped(sentry.run), stops=1))
     if "inbound" in roles:
         supervisor.add(Service("inbox", daemon.processor.run, stops=1))
     if roles & {"outbound", "inbound"}:  # whoever has rows in hand has to say that it lives

@@ -164,8 +164,11 @@ class StoredCampaigns:
             ledger = self._ledger()
             values: dict[str, object] = {"report": compact_json(report)}
             if state is CampaignState.DRAFT:
+                size, _ = recipients.canary(connection, row.number)
                 values |= {"state": CAMPAIGN_STATE[CampaignState.RUNNING], "started_at": now, "reason": None}
-                ledger.happened(EventType.CAMPAIGN_STARTED, now, campaign_id=campaign)
+                values["canary"] = size or None
+                data = {"canary": size} if size else {}
+                ledger.happened(EventType.CAMPAIGN_STARTED, now, campaign_id=campaign, data=data)
             elif state in _FINAL and recipients.has_open(connection, row.number):
                 values |= _running_again(ledger, row, now)
             return records.write(connection, row, values, ChangeKind.MAIL, ledger)

@@ -168,7 +168,7 @@ def delivery_at(row: Claimed | AnyRow, at: AnyRow, stored: AnyRow | None) -> Del
         accepted_at=Instant(row.accepted_at),
         expires_at=Instant(row.expires_at),
         campaign=at.campaign,
-        step=at.step,
+        step=max(at.step, 0),  # those who go first are of the campaign itself
         message=MessageRow(stored.id) if stored is not None else None,
         reverse_path=stored.reverse_path if stored is not None else None,
         contact=_contact(row.contact) if row.contact else {},

@@ -102,7 +102,11 @@ class StreamState(IntEnum):
     PAUSED = 2  # paused or not yet started
     CLOSED = 3  # draining: what waits is swept away
     FINISHED = 4
+    WAITING = 5  # behind the campaign's canary
 
+
+CANARY_STEP = -1
+"""`stream.step` of those of a campaign that go first; their deliveries are of its step 0 like the others."""
 
 STREAM_STATE: Mapping[CampaignState, StreamState] = {
     CampaignState.DRAFT: StreamState.LOADING,
@@ -159,6 +163,7 @@ EVENT: Mapping[EventType, int] = {
     EventType.CAMPAIGN_CANCELLED: 36,
     EventType.CAMPAIGN_FAILED: 37,
     EventType.CAMPAIGN_GUARD_TRIPPED: 38,
+    EventType.CAMPAIGN_CANARY_PASSED: 39,
     EventType.CONTACT_REJECTED: 50,
     EventType.CONTACT_ERASED: 51,
     EventType.SUPPRESSION_CREATED: 60,

@@ -25,6 +25,7 @@ from tierii_mta.storage.processing import StoredIntray
 from tierii_mta.storage.queue import StoredQueue
 from tierii_mta.storage.recency import StoredRecentMail
 from tierii_mta.storage.reports import StoredReports
+from tierii_mta.storage.sentry import StoredSentry
 from tierii_mta.storage.sqlite import SqliteConnections
 from tierii_mta.storage.suppression import StoredSuppressions
 from tierii_mta.storage.volumes import StoredMailHistory
@@ -47,6 +48,7 @@ class Database:
         self.mailbox_jobs = StoredMailboxJobs(connections, clock, node)
         self.event_readers = StoredEventReaders(connections)
         self.mail_history = StoredMailHistory(connections)
+        self.sentry = StoredSentry(connections, clock, node)
         self.recent_mail = StoredRecentMail(connections)
         self.accounts = StoredAccounts(connections)
         self.greylist = StoredGreylist(connections)

@@ -24,6 +24,7 @@ _SHUT = {
     StreamState.LOADING: "its contacts are being loaded",
     StreamState.PAUSED: "its campaign is paused, or has not begun",
     StreamState.CLOSED: "its campaign is being cancelled",
+    StreamState.WAITING: "waits for the end of its campaign's canary",
 }
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from tierii_mta.campaigns.store import Added, NewRecipient
+from tierii_mta.campaigns.store import Added, CampaignState, NewRecipient
 from tierii_mta.clock import Instant
 from tierii_mta.consent.suppression import MailKind
-from tierii_mta.queue.delivery import OPEN, FailureReason, Priority, State
+from tierii_mta.queue.delivery import FINAL, OPEN, FailureReason, Priority, State
 from tierii_mta.storage.accept import NEW_DELIVERY, new_delivery
 from tierii_mta.storage.bulk import insert_joined, insert_rows
-from tierii_mta.storage.codes import REASON_OF, STATE, STATE_OF
+from tierii_mta.storage.codes import CAMPAIGN_STATE, CANARY_STEP, REASON_OF, STATE, STATE_OF, StreamState
 from tierii_mta.storage.lanes import places
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.suppression import suppressions_of
@@ -38,9 +38,8 @@ class Batch:
 
 def add(connection: Connection, owner: AnyRow, batch: Batch, *, exclude_suppressed: bool, ledger: Ledger) -> Added:
     """Accept whoever is neither suppressed nor there already."""
-    stream_id = connection.execute(
-        select(stream.c.id).where(stream.c.campaign == owner.number, stream.c.step == 0)
-    ).scalar_one()
+    is_draft = owner.state == CAMPAIGN_STATE[CampaignState.DRAFT]  # later ones do not go first
+    streams = _streams(connection, owner, with_canary=is_draft and any(row.is_canary for row in batch.rows))
     stopped = _stopped(connection, owner, batch) if exclude_suppressed else frozenset()
     wanted = [
         (row, contact)
@@ -48,14 +47,16 @@ def add(connection: Connection, owner: AnyRow, batch: Batch, *, exclude_suppress
         if row.recipient_key not in stopped
     ]
     wanted.sort(key=lambda pair: pair[0].recipient_key)  # two loaders of the same persons take them in one order
-    domains = sorted({row.domain for row, _ in wanted})
-    insert_rows(
-        connection, lane, ("stream", "domain"), [(stream_id, one) for one in domains], conflict="ON CONFLICT DO NOTHING"
-    )
-    fixed = (stream_id, owner.number, *new_delivery(owner.priority, batch.now, batch.expires_at))
-    rows = [(row.domain, row.recipient_key, row.recipient, contact, *fixed) for row, contact in wanted]
-    accepted = insert_joined(connection, _GIVEN, rows, _INTO, _SELECT)
-    ledger.enter(stream_id, owner.priority, State.PENDING, accepted)
+    accepted = 0
+    for is_canary, stream_id in streams.items():
+        some = [(row, contact) for row, contact in wanted if (is_draft and row.is_canary) is is_canary]
+        lanes = [(stream_id, one) for one in sorted({row.domain for row, _ in some})]
+        insert_rows(connection, lane, ("stream", "domain"), lanes, conflict="ON CONFLICT DO NOTHING")
+        fixed = (stream_id, owner.number, *new_delivery(owner.priority, batch.now, batch.expires_at))
+        rows = [(row.domain, row.recipient_key, row.recipient, contact, *fixed) for row, contact in some]
+        count = insert_joined(connection, _GIVEN, rows, _INTO, _SELECT)
+        ledger.enter(stream_id, owner.priority, State.PENDING, count)
+        accepted += count
     ledger.write(connection)
     return Added(accepted=accepted, present=len(wanted) - accepted, suppressed=len(batch.rows) - len(wanted))
 
@@ -75,6 +76,17 @@ _SELECT = (
     f"lane.id, {_COPIED} FROM v CROSS JOIN lane WHERE lane.stream = v.stream AND lane.domain = v.domain "
     "ON CONFLICT DO NOTHING"
 )
+
+
+def _streams(connection: Connection, owner: AnyRow, *, with_canary: bool) -> dict[bool, int]:
+    """Return the campaign's stream by whether it is the canary's, making that one when it is first needed."""
+    if with_canary:
+        made = (f"campaign:{owner.id}:{CANARY_STEP}", owner.number, CANARY_STEP, int(StreamState.LOADING))
+        columns = ("name", "campaign", "step", "state")
+        insert_rows(connection, stream, columns, [made], conflict="ON CONFLICT DO NOTHING")
+    steps = [0, CANARY_STEP] if with_canary else [0]
+    wanted = select(stream.c.id, stream.c.step).where(stream.c.campaign == owner.number, stream.c.step.in_(steps))
+    return {row.step == CANARY_STEP: row.id for row in connection.execute(wanted.order_by(stream.c.step))}
 
 
 def _stopped(connection: Connection, owner: AnyRow, batch: Batch) -> frozenset[bytes]:
@@ -168,6 +180,16 @@ def counts(connection: Connection, number: int) -> Mapping[int, int]:
     for row in rows:
         counted[row.kind] += row.part
     return counted
+
+
+def canary(connection: Connection, number: int) -> tuple[int, int]:
+    """Return how many deliveries a campaign's canary has, and how many of them have ended."""
+    rows = connection.execute(
+        select(tally.c.kind, tally.c.count)
+        .join(stream, stream.c.id == tally.c.stream)
+        .where(stream.c.campaign == number, stream.c.step == CANARY_STEP, tally.c.kind.in_(STATE_OF))
+    ).all()
+    return sum(count for _, count in rows), sum(count for kind, count in rows if STATE_OF[kind] in FINAL)
 
 
 def has_open(connection: Connection, number: int) -> bool:

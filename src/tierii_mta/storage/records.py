@@ -7,14 +7,14 @@ read, the ledger.  Which change is allowed is `campaigns`' and `sentry`'s.
 import json
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, case, select, update
 
 from tierii_mta.campaigns.store import CampaignRecord
 from tierii_mta.clock import Instant
 from tierii_mta.errors import Conflict, NotFound
 from tierii_mta.queue.delivery import Priority, StreamId
 from tierii_mta.queue.store import ChangeKind
-from tierii_mta.storage.codes import CAMPAIGN_STATE_OF, STREAM_STATE
+from tierii_mta.storage.codes import CAMPAIGN_STATE_OF, CANARY_STEP, STREAM_STATE, StreamState
 from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.tables import AnyRow, campaign, stream
 
@@ -47,8 +47,10 @@ def write(
     here = campaign.c.number == row.number
     if values:
         row = connection.execute(update(campaign).where(here).values(values).returning(campaign)).one()
-    open_or_not = STREAM_STATE[CAMPAIGN_STATE_OF[row.state]]
-    streams = update(stream).where(stream.c.campaign == row.number).values(state=int(open_or_not))
+    state = STREAM_STATE[CAMPAIGN_STATE_OF[row.state]]
+    behind = StreamState.WAITING if state is StreamState.OPEN and row.canary is not None else state
+    each = case((stream.c.step == CANARY_STEP, int(state)), else_=int(behind))
+    streams = update(stream).where(stream.c.campaign == row.number).values(state=each)
     for stream_id in connection.execute(streams.returning(stream.c.id)).scalars().all():
         ledger.announce(kind, stream=StreamId(stream_id))
     ledger.write(connection)
@@ -69,5 +71,6 @@ def as_record(row: AnyRow) -> CampaignRecord:
         started_at=Instant(row.started_at) if row.started_at is not None else None,
         finished_at=Instant(row.finished_at) if row.finished_at is not None else None,
         reason=row.reason,
+        canary=row.canary,
         report=json.loads(row.report),
     )

@@ -33,6 +33,7 @@ def write_draft(connection: Connection, draft: Draft, *, number: int | None) -> 
         "specification": compact_json(draft.snapshot.specification),
         "report": "{}",
         "reason": None,
+        "canary": None,
         "created_at": draft.created_at,
         "started_at": None,
         "finished_at": None,

@@ -76,6 +76,7 @@ campaign = Table(
     Column("specification", Text, nullable=False),
     Column("report", Text, nullable=False),
     Column("reason", Text),
+    Column("canary", BigInteger),  # how many went first; the others wait for their end; None: nobody waits
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),

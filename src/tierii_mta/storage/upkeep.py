@@ -247,7 +247,7 @@ def _end(connection: Connection, row: AnyRow, now: Instant, ledger: Ledger) -> N
     connection.execute(
         update(campaign)
         .where(campaign.c.number == row.number)
-        .values(state=CAMPAIGN_STATE[ends_as], ends_as=None, finished_at=now)
+        .values(state=CAMPAIGN_STATE[ends_as], ends_as=None, canary=None, finished_at=now)
     )
     ended = update(stream).where(stream.c.campaign == row.number).values(state=StreamState.FINISHED, swept=None)
     for stream_id in connection.execute(ended.returning(stream.c.id)).scalars():

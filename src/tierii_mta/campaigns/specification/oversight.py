@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
+from tierii_mta.campaigns.guards import Guard, Limits
 from tierii_mta.campaigns.specification.sections import AddressText, Section, Share
 from tierii_mta.quantities import format_duration, parse_duration, parse_share
 
@@ -40,6 +41,18 @@ class GuardsSection(Section):
     window: Annotated[timedelta, PlainValidator(_window), PlainSerializer(format_duration)] = timedelta(hours=1)
     action: Literal["pause", "warn"] = "pause"
     canary: Annotated[int | float, PlainValidator(_canary)] | None = None  # goes first: so many, or a share
+
+    @property
+    def limits(self) -> Limits:
+        """Return what is asked for, as the guards know it."""
+        shares = {Guard.BOUNCE: self.bounce, Guard.COMPLAINT: self.complaint, Guard.DEFERRAL: self.deferral}
+        return Limits(
+            shares={guard: share for guard, share in shares.items() if share is not None},
+            min_sample=self.min_sample,
+            window=self.window,
+            pauses=self.action == "pause",
+            first=self.canary,
+        )
 
 
 CampaignNews = Literal["scheduled", "started", "paused", "resumed", "guard", "completed", "cancelled", "failed"]

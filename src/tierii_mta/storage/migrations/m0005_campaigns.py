@@ -3,6 +3,8 @@
 NAME = "campaigns"
 
 STATEMENTS = (
+    # --- how many of a campaign go first, while the others wait for their end
+    "ALTER TABLE campaign ADD COLUMN canary BIGINT",
     # --- suppression of all that one domain sends
     "ALTER TABLE campaign ADD COLUMN sender TEXT",
 )
