@@ -15,9 +15,12 @@ from tests.queue.values import after, delivery
 from tests.queue.values import lane as make_lane
 from tests.support.clock import START
 from tierii_mta.clock import Instant, later
+from tierii_mta.quantities import Rate
 from tierii_mta.queue.delivery import Delivery, Lane, LaneId, Priority, StreamId
 from tierii_mta.queue.lanes import LaneDirectory
+from tierii_mta.queue.pacing import Plans, StreamPlan
 from tierii_mta.queue.store import Claim, LaneLoad, Quota
+from tierii_mta.queue.timetable import Timetable
 
 HIGH, NORMAL, LOW = Priority
 
@@ -379,3 +382,60 @@ class DirectoryMachine(RuleBasedStateMachine):
 
 TestDirectory = pytest.mark.filterwarnings("ignore")(DirectoryMachine.TestCase)
 TestDirectory.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def test_a_held_stream_gives_nothing_and_comes_back_with_all_it_had() -> None:
+    plans = Plans()
+    directory = LaneDirectory(plans)
+    plans.learn(StreamId(1), StreamPlan(timetable=Timetable(start=after(hours=1))))
+    for number in range(1, 4):
+        directory.add(load(make_lane(number, stream=1), 5), now=START)
+    directory.add(load(make_lane(9, stream=2), 5), now=START)
+    assert {quota.lane for quota in pick(directory)} == {9}
+    assert directory.is_held(StreamId(1))
+    directory.note(make_lane(4, stream=1), NORMAL, START, now=START)  # one more becomes due meanwhile
+    assert directory.next_wake(START) == after(hours=1)
+    assert pick(directory, now=after(minutes=59)) == []
+    assert {quota.lane for quota in pick(directory, now=after(hours=1))} == {1, 2, 3, 4}
+
+
+def test_holding_a_stream_of_many_lanes_looks_at_none_of_them() -> None:
+    directory = LaneDirectory()
+    for number in range(1, 2_001):
+        directory.add(load(make_lane(number, stream=1), 5), now=START)
+    quotas = pick(directory, limit=1)
+    asked = 0
+
+    def room(_lane: Lane, _priority: Priority, most: int) -> int:
+        nonlocal asked
+        asked += 1
+        return most
+
+    shut = {StreamId(1): after(minutes=5)}
+    directory.learn(quotas, Claim(deliveries=(), exhausted={}, shut=shut), now=START)
+    assert pick(directory, now=after(minutes=4), room=room) == []
+    assert asked == 0
+    assert len(pick(directory, now=after(minutes=5), limit=10_000, room=room)) > 100
+
+
+def test_a_paced_stream_is_asked_for_no_more_than_its_rate_allows_and_others_go_on() -> None:
+    plans = Plans()
+    directory = LaneDirectory(plans)
+    plans.learn(StreamId(1), StreamPlan(rate=Rate.parse("2/s")))
+    for number in range(1, 50):
+        directory.add(load(make_lane(number, stream=1), 5), now=START)
+    directory.add(load(make_lane(99, stream=2), 5), now=START)
+    quotas = pick(directory)
+    assert sum(quota.limit for quota in quotas if quota.lane != 99) == 2
+    assert any(quota.lane == 99 for quota in quotas)
+
+
+def test_a_stream_that_is_paused_while_it_is_held_leaves_nothing_behind() -> None:
+    directory = LaneDirectory()
+    directory.add(load(make_lane(1, stream=1), 5), now=START)
+    directory.hold(StreamId(1), after(hours=1))
+    directory.close_stream(StreamId(1))
+    assert not directory.is_held(StreamId(1))
+    directory.open_stream(StreamId(1))
+    assert len(directory) == 0
+    assert pick(directory, now=after(hours=2)) == []

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,6 @@ from tierii_mta.queue.delivery import (
     Deferred,
     Delivered,
     Delivery,
-    Epoch,
     Failed,
     FailureReason,
     Outcome,
@@ -529,8 +529,8 @@ async def test_a_claim_whose_answer_is_lost_strands_nothing(tmp_path: Path, monk
     async with plant(tmp_path) as queue:
         keep = queue.database.queue.claim
 
-        async def keep_and_lose_the_answer(quotas: Sequence[Quota], *, epoch: Epoch, now: Instant) -> Claim:
-            claim = await keep(quotas, epoch=epoch, now=now)
+        async def keep_and_lose_the_answer(quotas: Sequence[Quota], **given: Any) -> Claim:
+            claim = await keep(quotas, **given)
             if claim.deliveries and not stranded:
                 stranded.extend(claim.deliveries)
                 raise CommitFailed("the server was lost during COMMIT")

@@ -31,10 +31,12 @@ from tierii_mta.daemon.way_out import Contents, build_way_out
 from tierii_mta.outbound.stored import StoredContent
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Epoch
+from tierii_mta.queue.hours import Hours
 from tierii_mta.queue.intake import Intake
 from tierii_mta.queue.janitor import Janitor, Retention
 from tierii_mta.queue.lanes import LaneDirectory
 from tierii_mta.queue.manager import QueueManager
+from tierii_mta.queue.pacing import Plans
 from tierii_mta.queue.reporter import Reporter
 from tierii_mta.queue.settlement import InDoubtAction, Settlement, SettlementPolicy
 from tierii_mta.storage.locks import DaemonLock
@@ -94,12 +96,14 @@ async def _assembled(installation: Installation, roles: frozenset[str]) -> Async
         routing=routing(settings),
         metrics=metrics,
     )
-    directory = LaneDirectory()
+    plans = Plans()
+    directory = LaneDirectory(plans)
     manager = QueueManager(
         store=installation.queue,
         committer=committer,
         directory=directory,
-        deliver=way_out.deliver,
+        deliver=Hours(way_out.deliver, plans, clock),
+        plans=plans,
         settlement=Settlement(policy=_policy(installation), epoch=epoch),
         clock=clock,
         observe=observer.ended,

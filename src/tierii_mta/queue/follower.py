@@ -13,6 +13,7 @@ from tierii_mta.errors import Unavailable
 from tierii_mta.queue.delivery import LaneId, StreamId
 from tierii_mta.queue.hand import Hand
 from tierii_mta.queue.lanes import LaneDirectory
+from tierii_mta.queue.pacing import Plans
 from tierii_mta.queue.store import Change, ChangeKind, QueueStore
 
 _log = logging.getLogger(__name__)
@@ -26,19 +27,23 @@ class Follower:
         *,
         store: QueueStore,
         directory: LaneDirectory,
+        plans: Plans,
         hand: Hand,
         clock: Clock,
         poll: timedelta,
         on_news: Callable[[], None],
     ) -> None:
         """`on_news` is called when the directory may have mail that it had not."""
-        self._store, self._directory, self._hand, self._clock = store, directory, hand, clock
+        self._store, self._directory, self._plans = store, directory, plans
+        self._hand, self._clock = hand, clock
         self._poll_s, self._on_news = poll.total_seconds(), on_news
         self._cursor = 0
 
     async def begin(self) -> None:
         """Learn all that waits now; what is committed from now on is in the change log."""
         self._cursor = await self._store.last_change()
+        for stream, plan in (await self._store.plans()).items():
+            self._plans.learn(stream, plan)
         await self._load(None)
 
     async def run(self) -> None:
@@ -67,6 +72,7 @@ class Follower:
         for stream, is_anew in streams.items():
             if is_anew:
                 await self._drop(stream)
+            self._plans.learn(stream, (await self._store.plans(stream)).get(stream))
             await self._load(stream)
         for lane, is_anew in lanes.items():
             await self._load_lane(lane, is_anew=is_anew)

@@ -29,7 +29,7 @@ class LaneReport:
     """One look at the directory."""
 
     oldest: Sequence[LaneRow]  # by due time
-    oldest_eligible_s: Mapping[Priority, float]  # age of the oldest due entry whose lane is open; 0 where none is
+    oldest_eligible_s: Mapping[Priority, float]  # age of the oldest due entry whose lane and stream are open; 0: none
     places: Mapping[str, int]  # entries by place
 
 
@@ -44,7 +44,7 @@ def report_lanes(directory: LaneDirectory, *, now: Instant, limit: int) -> LaneR
         if place is Place.FREE:
             continue
         places[place.name.lower()] += 1
-        if place in (Place.READY, Place.TAKEN):
+        if place in (Place.READY, Place.TAKEN) and not directory.is_held(table.stream(slot)):
             priority, due = table.priority(slot), Instant(table.due[slot])
             eligible[priority] = min(due, eligible.get(priority, due))
     oldest = heapq.nsmallest(limit, slots, key=lambda slot: table.due[slot])

@@ -6,7 +6,8 @@ gave less than asked says when it is due again). An entry that is looked at too 
 looked at too late. Not how much a destination takes (the `room` asked) nor the claim itself (queue.manager). Pure.
 
 An entry is READY in its stream's ring, WAITING for its due time, PARKED (due, but no room), or TAKEN by the claim that
-runs. Pausing a stream drops its entries; no delivery row is touched.
+runs. Pausing a stream drops its entries; no delivery row is touched. A stream that is shut for a time (its window, its
+rate, the pause between two batches) is held: its rings stand aside as they are, and come back when it opens.
 """
 
 from collections import OrderedDict, deque
@@ -14,7 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import Delivery, Lane, LaneId, Priority, StreamId
+from tierii_mta.queue.held_streams import HeldStreams, Ring, Rings
 from tierii_mta.queue.lane_table import LaneTable, Place
+from tierii_mta.queue.pacing import Plans
 from tierii_mta.queue.store import Claim, LaneLoad, Quota
 from tierii_mta.queue.suspended import SuspendedLanes
 from tierii_mta.queue.waiting import WaitingRoom
@@ -28,9 +31,12 @@ _MANY = 1_000  # the count of an entry whose count is not known
 class LaneDirectory:
     """Claimable mail by lane, in memory. One per process; its owner is the queue manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, plans: Plans | None = None) -> None:
+        """`plans` says when a stream is shut; none: it never is."""
         self.table = LaneTable()
-        self._rings: dict[Priority, OrderedDict[StreamId, deque[int]]] = {p: OrderedDict() for p in Priority}
+        self._plans = plans or Plans()
+        self._rings: dict[Priority, OrderedDict[StreamId, Ring]] = {p: OrderedDict() for p in Priority}
+        self._held = HeldStreams()
         self._waiting = WaitingRoom(self.table)
         self._closed: set[StreamId] = set()
         self._leaving: list[int] = []  # slots of closed streams, yet to be dropped
@@ -59,6 +65,7 @@ class LaneDirectory:
         self._closed.add(stream)
         for rings in self._rings.values():
             rings.pop(stream, None)
+        self._held.release(stream)
         self._leaving += self.table.slots(stream)
 
     def open_stream(self, stream: StreamId) -> None:
@@ -78,6 +85,26 @@ class LaneDirectory:
 
     def is_open(self, stream: StreamId) -> bool:
         return stream not in self._closed
+
+    # -- streams that are shut for a while ----------------------------------------------------------------------
+
+    def hold(self, stream: StreamId, until: Instant) -> None:
+        """Give out nothing of the stream before `until`; costs the same whatever it has."""
+        rings = {}
+        for priority, streams in self._rings.items():
+            ring = streams.pop(stream, None)
+            if ring:
+                rings[priority] = ring
+        self._held.hold(stream, until, rings)
+
+    def stream_of(self, quota: Quota) -> StreamId:
+        """Return the stream of a quota that `pick` returned and nobody has learnt of yet."""
+        slot = self.table.find(quota.lane, quota.priority)
+        assert slot is not None  # TAKEN entries stay
+        return self.table.stream(slot)
+
+    def is_held(self, stream: StreamId) -> bool:
+        return stream in self._held
 
     # -- suspended lanes ----------------------------------------------------------------------------------------
 
@@ -119,6 +146,8 @@ class LaneDirectory:
         priority. The entries named are TAKEN until `learn` is told what the claim brought.
         """
         self._wake(now)
+        for stream, rings in self._held.pop_due(now):
+            self._take_back(stream, rings)
         quotas: list[Quota] = []
         given = 0
         looks = _LOOKS
@@ -142,6 +171,8 @@ class LaneDirectory:
             slot = self.table.find(quota.lane, quota.priority)
             if slot is not None and self.table.place[slot] == Place.TAKEN:
                 self._put_back(slot, got.get((quota.lane, quota.priority), 0), quota, claim, now)
+        for stream, until in claim.shut.items():
+            self.hold(stream, until)
 
     def learn_failure(self, quotas: Sequence[Quota], *, now: Instant) -> None:
         """The claim did not happen: its entries are due again."""
@@ -166,8 +197,11 @@ class LaneDirectory:
         """Return when to pick again if nothing else happens: `now` if some entry is ready, None if nothing waits."""
         if with_ready and any(self._rings.values()):
             return now
-        times = [each for each in (self._waiting.next_due(), self._suspended.next_end()) if each is not None]
+        times = [each for each in self._next_times() if each is not None]
         return max(now, min(times)) if times else None
+
+    def _next_times(self) -> tuple[Instant | None, ...]:
+        return self._waiting.next_due(), self._suspended.next_end(), self._held.next_opening()
 
     # -- below: moving entries ----------------------------------------------------------------------------------
 
@@ -207,10 +241,14 @@ class LaneDirectory:
         """Go round the streams of one priority, then round each one's lanes."""
         rings = self._rings[priority]
         quotas: list[Quota] = []
+        capped: dict[StreamId, Ring] = {}
         share = max(_TURN, left // len(rings)) if rings else 0
         while rings and left > 0 and looks > 0:
             stream, ring = next(iter(rings.items()))
-            turn = min(share, left)
+            if (shut_until := self._plans.shut_until(stream, now)) is not None:
+                self.hold(stream, shut_until)
+                continue
+            turn = min(share, left, self._plans.most(stream) or left)
             while ring and turn > 0 and looks > 0:
                 looks -= 1
                 quota = self._offer(ring.popleft(), max(_TURN, share // min(1 + len(ring), 8)), turn, room, now)
@@ -218,10 +256,13 @@ class LaneDirectory:
                     quotas.append(quota)
                     turn -= quota.limit
                     left -= quota.limit
-            if ring:
-                rings.move_to_end(stream)
-            else:
+            if not ring:
                 del rings[stream]
+            elif self._plans.most(stream) is not None and turn <= 0:
+                capped[stream] = rings.pop(stream)  # one turn a claim
+            else:
+                rings.move_to_end(stream)
+        rings.update(capped)
         return quotas, looks
 
     def _offer(
@@ -268,8 +309,13 @@ class LaneDirectory:
             return
         self._waiting.leave(slot)
         self.table.place[slot] = Place.READY
-        rings = self._rings[self.table.priority(slot)]
-        rings.setdefault(stream, deque()).append(slot)
+        priority = self.table.priority(slot)
+        if not self._held.keep(stream, priority, slot):
+            self._rings[priority].setdefault(stream, deque()).append(slot)
+
+    def _take_back(self, stream: StreamId, rings: Rings) -> None:
+        for priority, ring in rings.items():
+            self._rings[priority].setdefault(stream, deque()).extend(ring)
 
     def _forget(self, slot: int) -> None:
         self._waiting.leave(slot)

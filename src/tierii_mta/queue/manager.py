@@ -16,6 +16,7 @@ how much a destination takes (the Deliver port).
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,17 +25,19 @@ from tierii_mta.clock import Clock, Instant, elapsed, later
 from tierii_mta.errors import TieriiError, Unavailable
 from tierii_mta.queue.alarm import Alarm
 from tierii_mta.queue.committer import Committer
-from tierii_mta.queue.delivery import Deferred, Delivered, Lane, Priority, Returned, State
+from tierii_mta.queue.delivery import Deferred, Delivered, Lane, Priority, Returned, State, StreamId
 from tierii_mta.queue.follower import Follower
 from tierii_mta.queue.hand import Deliver, Ending, Hand
 from tierii_mta.queue.lanes import LaneDirectory
+from tierii_mta.queue.pacing import Paced, Plans
 from tierii_mta.queue.settlement import Settlement, resume
-from tierii_mta.queue.store import LaneLoad, QueueStore, SuspendLane
+from tierii_mta.queue.store import LaneLoad, QueueStore, Quota, SuspendLane
 
 __all__ = ["Deliver", "ManagerLimits", "QueueManager"]
 
 _PACE_S, _SLOWEST_PACE_S = 0.005, 0.025  # between claims that brought little, so that they bring more
 _SICK_S = 1.0
+_LONGEST_S = 30.0  # between two looks at when mail is due
 _TRIAL_S, _TRIALS_S = 10.0, 60.0  # how long a suspect is alone, and all of them together
 _RETURNED = timedelta(milliseconds=250)  # before a lane that returned its mail is looked at again
 
@@ -63,14 +66,17 @@ class QueueManager:
         deliver: Deliver,
         settlement: Settlement,
         clock: Clock,
+        plans: Plans | None = None,
         limits: ManagerLimits | None = None,
         observe: Callable[[Ending], None] | None = None,
         on_damaged: Callable[[int], None] | None = None,
     ) -> None:
-        """`on_damaged` hears how many rows of a claim could not be read."""
+        """`plans` is filled here, and read by `directory`; `on_damaged` hears how many rows could not be read."""
         self._store, self._committer, self._directory, self._clock = store, committer, directory, clock
         self._deliver, self._settlement, self._observe = deliver, settlement, observe
         self._on_damaged = on_damaged
+        self._plans = plans or Plans()
+        self._unused: Counter[StreamId] = Counter()  # claimed of paced streams and returned: it may be claimed again
         self._limits = limits or ManagerLimits()
         self.hand = Hand(
             deliver=deliver,
@@ -84,6 +90,7 @@ class QueueManager:
         self._follower = Follower(
             store=store,
             directory=directory,
+            plans=self._plans,
             hand=self.hand,
             clock=clock,
             poll=self._limits.poll,
@@ -166,7 +173,8 @@ class QueueManager:
         if not quotas:
             return self._idle_time(now, budget)
         try:
-            claim = await self._store.claim(quotas, epoch=self._settlement.epoch, now=now)
+            paced = self._paced(quotas)
+            claim = await self._store.claim(quotas, epoch=self._settlement.epoch, now=now, paced=paced)
         except Unavailable as failure:
             self._directory.learn_failure(quotas, now=now)
             self._committer.report_sick(failure)
@@ -181,6 +189,15 @@ class QueueManager:
         # The attempts start, and say how much room is left, before anybody is asked again.
         await self._clock.sleep(self._pause(len(claim.deliveries)))
         return 0
+
+    def _paced(self, quotas: Iterable[Quota]) -> dict[StreamId, Paced]:
+        """Return what the claim has to know of the paced streams among its quotas."""
+        paced = {}
+        for stream in {self._directory.stream_of(quota) for quota in quotas}:
+            plan = self._plans.get(stream)
+            if plan is not None and plan.is_paced:
+                paced[stream] = Paced(plan=plan, unused=self._unused.pop(stream, 0))
+        return paced
 
     async def _free_unheld(self) -> bool:
         """Free what a claim took whose answer never came; return whether it is known that none is left."""
@@ -214,7 +231,9 @@ class QueueManager:
     def _idle_time(self, now: Instant, budget: dict[Priority, int]) -> float | None:
         """Return the time to the next due lane; ready ones count unless the hand is full and only an ending helps."""
         wake = self._directory.next_wake(now, with_ready=budget[Priority.LOW] > 0)
-        return None if wake is None else max(elapsed(now, wake).total_seconds(), _PACE_S)
+        if wake is None:
+            return None
+        return min(max(elapsed(now, wake).total_seconds(), _PACE_S), _LONGEST_S)  # the wall clock may have been set
 
     async def _empty_hand(self) -> None:
         self.hand.recall("drain")
@@ -228,6 +247,10 @@ class QueueManager:
     def _ended(self, ending: Ending) -> None:
         delivery, settle, now = ending.delivery, ending.settle, self._clock.now()
         self._directory.ended(delivery, now=now)
+        if isinstance(ending.outcome, Returned):
+            plan = self._plans.get(delivery.lane.stream)
+            if plan is not None and plan.is_paced:
+                self._unused[delivery.lane.stream] += 1
         if settle is not None and settle.to_state in (State.RETRY, State.PENDING):
             due = settle.due if settle.due is not None else now
             if isinstance(ending.outcome, Returned) and due <= now:

@@ -32,6 +32,7 @@ from tierii_mta.queue.delivery import (
     State,
     StreamId,
 )
+from tierii_mta.queue.pacing import Paced, StreamPlan
 from tierii_mta.queue.processed import Conclude
 from tierii_mta.queue.received import InboxEntry, InboxId
 from tierii_mta.queue.views import QueueViews
@@ -202,6 +203,7 @@ class Claim:
     deliveries: Sequence[Delivery]
     exhausted: Mapping[tuple[LaneId, Priority], Instant | None]
     damaged: Sequence[DeliveryId] = ()
+    shut: Mapping[StreamId, Instant] = field(default_factory=dict)  # paced streams that have no more room, until when
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,8 +279,16 @@ class QueueStore(QueueViews, Protocol):
         operator has suspended is due at the end of the suspension, or not yielded if it has no end.
         """
 
-    async def claim(self, quotas: Sequence[Quota], *, epoch: Epoch, now: Instant) -> Claim:
+    async def plans(self, stream: StreamId | None = None) -> Mapping[StreamId, StreamPlan]:
+        """Return the plans of the open streams of campaigns, or of one stream if it is open."""
+
+    async def claim(
+        self, quotas: Sequence[Quota], *, epoch: Epoch, now: Instant, paced: Mapping[StreamId, Paced] | None = None
+    ) -> Claim:
         """Take due rows into hand (→ queued, owner = epoch), earliest due first in each quota, in one transaction.
+
+        Of a stream in `paced` no more than its pace has room for, which moves in the same transaction; every claim of
+        a paced stream has to name it, whoever claims.
 
         Rows whose recipient is suppressed for their stream end `suppressed`, with the event, and are not returned.
         Rows of streams that are not open are not taken, nor those of suspended lanes.

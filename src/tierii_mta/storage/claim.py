@@ -6,8 +6,9 @@ mail, first due times of lanes that gave less than asked, suppressions, and the 
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, update
@@ -30,11 +31,13 @@ from tierii_mta.queue.delivery import (
     State,
     StreamId,
 )
+from tierii_mta.queue.pacing import Paced
 from tierii_mta.queue.store import Claim, Quota
 from tierii_mta.storage.backend import MAX_QUOTAS, Claimed, claim_rows, next_dues
 from tierii_mta.storage.codes import REASON, STATE, STATE_OF, StreamState
 from tierii_mta.storage.lanes import FOREVER, closed_until, places
 from tierii_mta.storage.ledger import Ledger
+from tierii_mta.storage.paces import PacedClaim
 from tierii_mta.storage.stopping import end_stopped, messages_of, stops_of
 from tierii_mta.storage.tables import AnyRow, delivery
 
@@ -43,18 +46,28 @@ from tierii_mta.storage.tables import AnyRow, delivery
 class _Taken:
     """What the transaction gathers."""
 
+    pace: PacedClaim
     deliveries: list[Delivery] = field(default_factory=list)
     exhausted: dict[tuple[LaneId, Priority], Instant | None] = field(default_factory=dict)
     damaged: list[DeliveryId] = field(default_factory=list)
 
 
-def claim(connection: Connection, quotas: Sequence[Quota], *, epoch: Epoch, now: Instant, ledger: Ledger) -> Claim:
+def claim(
+    connection: Connection,
+    quotas: Sequence[Quota],
+    *,
+    epoch: Epoch,
+    now: Instant,
+    paced: Mapping[StreamId, Paced],
+    ledger: Ledger,
+) -> Claim:
     """Do it, in the transaction of `connection`."""
-    taken = _Taken()
+    taken = _Taken(PacedClaim(connection, paced, now))
     for start in range(0, len(quotas), MAX_QUOTAS):
         _claim_page(connection, quotas[start : start + MAX_QUOTAS], taken, epoch=epoch, now=now, ledger=ledger)
+    shut = taken.pace.take(Counter(each.lane.stream for each in taken.deliveries))
     ledger.write(connection)
-    return Claim(deliveries=taken.deliveries, exhausted=taken.exhausted, damaged=taken.damaged)
+    return Claim(deliveries=taken.deliveries, exhausted=taken.exhausted, damaged=taken.damaged, shut=shut)
 
 
 def _claim_page(
@@ -68,8 +81,8 @@ def _claim_page(
             taken.exhausted[quota.lane, quota.priority] = None  # a change row tells when it opens
         elif (until := closed_until(row, now)) is not None:
             taken.exhausted[quota.lane, quota.priority] = Instant(until) if until < FOREVER else None
-        elif quota.limit > 0:
-            asked.append(quota)
+        elif (limit := taken.pace.grant(row.stream, quota.limit)) > 0:
+            asked.append(replace(quota, limit=limit))
     if not asked:
         return
     rows = claim_rows(connection, [(q.lane, q.priority, q.limit) for q in asked], epoch=epoch, now=now)

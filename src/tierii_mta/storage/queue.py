@@ -16,9 +16,10 @@ from tierii_mta.events import Event
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.crashes import Crashes, Freed
 from tierii_mta.queue.delivery import Delivery, DeliveryId, Epoch, Lane, LaneId, MessageRow, Priority, State, StreamId
+from tierii_mta.queue.pacing import Paced, StreamPlan
 from tierii_mta.queue.store import Change, Claim, LaneLoad, Operation, Quota, Result
 from tierii_mta.queue.views import History, Node, StoredMessage, Suspension
-from tierii_mta.storage import crashes, history, loads, purge, upkeep
+from tierii_mta.storage import crashes, history, loads, paces, purge, upkeep
 from tierii_mta.storage.apply import apply_all
 from tierii_mta.storage.backend import liveness_time
 from tierii_mta.storage.claim import claim
@@ -130,11 +131,16 @@ class StoredQueue:
 
     # -- the hot path
 
-    async def claim(self, quotas: Sequence[Quota], *, epoch: Epoch, now: Instant) -> Claim:
+    async def plans(self, stream: StreamId | None = None) -> Mapping[StreamId, StreamPlan]:
+        return await self._connections.read(paces.plans, stream)
+
+    async def claim(
+        self, quotas: Sequence[Quota], *, epoch: Epoch, now: Instant, paced: Mapping[StreamId, Paced] | None = None
+    ) -> Claim:
         if not quotas:
             return Claim(deliveries=(), exhausted={})
         return await self._connections.write(
-            lambda connection: claim(connection, quotas, epoch=epoch, now=now, ledger=self._ledger())
+            lambda connection: claim(connection, quotas, epoch=epoch, now=now, paced=paced or {}, ledger=self._ledger())
         )
 
     async def apply(self, operations: Sequence[Operation]) -> Sequence[Result]:

@@ -80,6 +80,17 @@ campaign = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
+    Column("plan", Text),  # when and how fast it may send, as JSON (queue.pacing)
+    Column("wakes_at", BigInteger),  # when its start, an opening or its end is next; None: nothing is to be decided
+)
+
+pace = Table(
+    "pace",
+    metadata,
+    Column("campaign", BigInteger, primary_key=True, autoincrement=False),
+    Column("arrival_us", BigInteger, nullable=False),  # when the next one would come at exactly its rate
+    Column("released", BigInteger, nullable=False),  # of the present batch
+    Column("resumes_at", BigInteger),  # the batch is full until then
 )
 
 campaign_content = Table(
