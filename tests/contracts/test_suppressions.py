@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from tests.contracts.installation import Installation, key_of
 from tierii_mta.clock import later
 from tierii_mta.consent.suppression import EVERYWHERE, SuppressionReason, list_scope
@@ -108,3 +110,13 @@ async def test_the_whole_list_is_read_in_the_order_of_its_key(store: Installatio
 async def test_nobody_is_nobody(store: Installation) -> None:
     assert await store.suppression.find([]) == []
     assert await store.suppression.add([]) == 0
+
+
+@pytest.mark.parametrize("others", [0, 3, 400])
+async def test_many_persons_are_found_however_many_others_stand_between_them(store: Installation, others: int) -> None:
+    asked = [f"asked{number}@one.example" for number in range(200)]
+    wanted = [store.suppressed(name) for name in asked[::50]]
+    strangers = [store.suppressed(f"other{number}@one.example") for number in range(others)]
+    await store.suppression.add([*wanted, *strangers])
+    found = await store.suppression.find([key_of(name) for name in asked])
+    assert {entry.address for entry in found} == {entry.address for entry in wanted}

@@ -72,9 +72,8 @@ async def enqueue(
     feed leads where we may not go), `NotFound` (6: `only` is nobody), `Conflict` (7: the id has other content, or is
     final), `Unavailable` (75: a feed does not answer, `NoRoom` on the disk, among others; the same call goes on later).
     `suppression` tells who is left out by it; the store has the last word. `recent` tells who had mail of other
-    campaigns. `providers` knows the providers that a segment may ask for; it is one of `enrichments`, to learn what
-    domains there are. `enrichments` and `screens` come before the rules of the campaign file. `folder` is where
-    contacts are put aside, some 300 octets each.
+    campaigns. `providers` knows the providers that a segment may ask for. `enrichments` and `screens` come before
+    those of the campaign file. `folder` is where contacts are put aside, some 300 octets each.
     """
     meter, options = Meter(clock), options or Options()
     run = _Run(campaign, store, codec, sender, clock, meter, options, progress or _show_nothing, examiner)
@@ -88,7 +87,7 @@ async def enqueue(
         draft, record = await run.draft()
         async with open_feeds(campaign, sources or Sources(), clock=clock, meter=meter) as feeds:
             names = [feed.name for feed in feeds]
-            await run.judge(feeds, enrichments, judged)
+            await run.judge(feeds, [*enrichments, *([providers] if providers is not None else [])], judged)
         await run.check_rejects(record, draft)
         known = Known(suppression=suppression, recent=recent, providers=providers)
         rules = rules_of(campaign, clock, known, columns=run.columns)

@@ -67,7 +67,7 @@ class Sweeper:
                 address = parse_recipient(cells[email])
             except RowRejected:
                 continue
-            persons.append((sheet.places[at], Person(address, dict(zip(sheet.names, cells, strict=True)))))
+            persons.append((sheet.places[at], Person(address, dict(zip(sheet.names, cells, strict=False)))))
         return persons
 
     def _typed(self, name: str, column: Column, odd: set[int]) -> Column:

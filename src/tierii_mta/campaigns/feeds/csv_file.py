@@ -7,7 +7,7 @@ Owns delimiter, header and rows; what the cells mean is `columns`.  Memory is bo
 import csv
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
 from tierii_mta.campaigns.charset import Charset
 from tierii_mta.campaigns.columns import ColumnError, Columns, match_columns
@@ -79,28 +79,20 @@ class CsvFile:
         return self._path.open(encoding=self._charset.name, newline="")
 
     def _reader(self, stream: TextIO) -> "_Reader":
-        reader = _Reader(stream, self._delimiter, self.name)
+        reader = csv.reader(bounded_lines(stream, self.name), delimiter=self._delimiter, strict=True)
         if self._has_sep_line:
             next(reader)
         return reader
 
 
-class _Reader:
-    """csv.reader with bounded lines."""
+class _Reader(Protocol):
+    """What `csv.reader` returns."""
 
-    def __init__(self, stream: TextIO, delimiter: str, name: str) -> None:
-        self._reader = csv.reader(bounded_lines(stream, name), delimiter=delimiter, strict=True)
+    line_num: int
 
-    @property
-    def line_num(self) -> int:
-        """How many lines were read."""
-        return self._reader.line_num
+    def __iter__(self) -> Iterator[list[str]]: ...
 
-    def __iter__(self) -> Iterator[list[str]]:
-        return self._reader
-
-    def __next__(self) -> list[str]:
-        return next(self._reader)
+    def __next__(self) -> list[str]: ...
 
 
 def delimiter_of(wanted: str, *, where: str) -> str:
@@ -114,7 +106,9 @@ def delimiter_of(wanted: str, *, where: str) -> str:
 def _row(line: int, cells: list[str], fields: Sequence[str | None]) -> Row:
     if len(cells) != len(fields):
         return Row(line, {}, cells, f"has {len(cells)} fields, the header has {len(fields)}")
-    return Row(line, {name: cell for name, cell in zip(fields, cells, strict=True) if name is not None}, cells)
+    named: dict[Any, str] = dict(zip(fields, cells, strict=False))  # as many, and a check would cost as much again
+    named.pop(None, None)  # columns that are left out
+    return Row(line, named, cells)
 
 
 def _sniff(stream: TextIO, delimiter: str) -> tuple[str, bool]:
