@@ -57,6 +57,9 @@ class Shouting:
     async def enrich(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
         return [contact._replace(fields={**contact.fields, "loud": True}) for contact in contacts]
 
+    async def finish(self) -> Sequence[str]:
+        return ["all are loud"]
+
 
 @pytest.fixture
 def codec() -> TokenCodec:
@@ -102,6 +105,7 @@ async def test_each_stage_says_what_came_and_what_it_took_out(
         ("out of segment", -1),
         ("to send", 1),
     ]
+    assert "all are loud" in summary.notices
     report = summary.report()
     assert isinstance(report["stages"], list)
     passages: list[Any] = report["stages"]

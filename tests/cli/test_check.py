@@ -91,6 +91,8 @@ async def test_check_asks_our_dns(cli: CommandLine, campaign_file: Path, signed:
 async def test_plan_shows_the_waterfall_the_providers_and_the_time(
     cli: CommandLine, campaign_file: Path, signed: str, dns: DnsServer
 ) -> None:
+    with campaign_file.open("a") as file:
+        file.write("segment: provider != 'yahoo'\n")
     for domain in _domains(campaign_file):
         dns.add(domain, "MX", 10, "aspmx.l.google.com")
     asked = ("--set", f"dns={{nameservers: ['{dns.address}']}}")
@@ -99,8 +101,10 @@ async def test_plan_shows_the_waterfall_the_providers_and_the_time(
     online = await asyncio.to_thread(cli, "plan", campaign_file, "--json", *asked)
 
     assert "duplicate" in offline.out
+    assert "provider: blank for 11 contacts, because the DNS is not asked" in offline.err
     assert "last mail after" in offline.out
     assert online.summary["providers"] == {"google": 10}
+    assert not [notice for notice in online.summary["notices"] if notice.startswith("provider")]
     assert online.summary["waterfall"]["to_send"] == 10
     assert online.summary["forecast"]["seconds"] >= 0
     assert (await asyncio.to_thread(cli, "status", "welcome")).code == 6

@@ -119,6 +119,9 @@ class Enrichment(Protocol):
     async def enrich(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
         """Return the same contacts in the same order, fields added. Drops none; what is not known stays away."""
 
+    async def finish(self) -> Sequence[str]:
+        """Every contact was seen: end what was begun, and return what the operator should know."""
+
 
 class Audience:
     """The contacts of one campaign."""
@@ -137,6 +140,7 @@ class Audience:
         """`header_fields`: see `Cleaner`."""
         self.feeds, self._key_of, self._clock, self._meter = feeds, key_of, clock, meter
         self._faults, self._enrichments = FaultLog(clock), enrichments
+        self._told: list[str] = []
         schema = specification.schema_
         self._cleaner = Cleaner(required=schema.required, types=schema.types, header_fields=header_fields)
         self._sweeper = Sweeper(self._cleaner)
@@ -148,7 +152,7 @@ class Audience:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        return tuple(notice for feed in self.feeds for notice in feed.notices)
+        return (*(notice for feed in self.feeds for notice in feed.notices), *self._told)
 
     async def judged(self) -> AsyncIterator[Judged]:
         """Yield what becomes of the rows, feed by feed, in batches."""
@@ -161,6 +165,9 @@ class Audience:
                     break
                 yield await self._judge(feed, rows)
                 await self._clock.sleep(0)  # so that a command can be interrupted
+        for enrichment in self._enrichments:
+            with self._meter.timing(Stage.ENRICH):
+                self._told += await enrichment.finish()
 
     async def contacts(self) -> AsyncIterator[Contact]:
         """Yield the contacts one by one."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from tierii_mta.campaigns.audience import Enrichment
 from tierii_mta.campaigns.problems import Problem
 from tierii_mta.campaigns.segment import Expression, Field, read
 from tierii_mta.campaigns.specification import Specification
@@ -19,8 +20,8 @@ from tierii_mta.queue.delivery import Json
 from tierii_mta.yaml12 import Document, nearest
 
 
-class Providers(Protocol):
-    """Who runs the mail servers of domains."""
+class Providers(Enrichment, Protocol):
+    """Who runs the mail servers of the contacts' domains; known once every contact was seen."""
 
     def provider_of(self, domain: str) -> str | None:
         """Return the provider of a domain, from the closed list of shaping.yaml; None where it is not known."""

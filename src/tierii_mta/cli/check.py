@@ -21,7 +21,7 @@ from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.clock import later, rfc3339
 from tierii_mta.daemon.installation import Installation
-from tierii_mta.daemon.preflight import open_preflight, setup_for
+from tierii_mta.daemon.preflight import open_preflight, open_providers, setup_for
 from tierii_mta.errors import ExitCode
 from tierii_mta.quantities import format_duration
 
@@ -110,11 +110,12 @@ async def _run(
     async with AsyncExitStack() as stack:
         press = PressPool(installation.clock, workers=1)
         stack.push_async_callback(press.close)
+        providers = await stack.enter_async_context(open_providers(installation, campaign, is_live=is_live))
         preflight = await stack.enter_async_context(
-            open_preflight(installation, campaign, scope, is_live=is_live, press=press)
+            open_preflight(installation, campaign, scope, is_live=is_live, press=press, providers=providers)
         )
         options = Options(dry_run=True, reopen=True)
-        summary = await accept(call, installation, campaign, options, examiner=preflight)
+        summary = await accept(call, installation, campaign, options, examiner=preflight, providers=providers)
     rate = campaign.specification.rate
     expected = forecast(
         preflight.providers,

@@ -10,6 +10,7 @@ from tierii_mta.campaigns import specification
 from tierii_mta.campaigns.enqueue import enqueue as enqueue_campaign
 from tierii_mta.campaigns.examination import Examiner
 from tierii_mta.campaigns.preflight.run import Scope
+from tierii_mta.campaigns.segmenting import Providers
 from tierii_mta.campaigns.summary import Options, Summary
 from tierii_mta.campaigns.summary import Progress as Rows
 from tierii_mta.cli.installation import opened
@@ -17,7 +18,7 @@ from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.cli.progress import Progress, follow
 from tierii_mta.cli.status import complete_counts
 from tierii_mta.daemon.installation import Installation
-from tierii_mta.daemon.preflight import open_preflight
+from tierii_mta.daemon.preflight import open_preflight, open_providers
 from tierii_mta.errors import UsageError
 
 
@@ -49,8 +50,11 @@ async def enqueue(
     async with opened(call) as installation:
         is_live = installation.settings.compliance.preflight == "enforce"
         scope = Scope(refuses=True, enforced_only=not is_live)
-        async with open_preflight(installation, campaign, scope, is_live=is_live) as preflight:
-            summary = await accept(call, installation, campaign, options, examiner=preflight)
+        async with (
+            open_providers(installation, campaign, is_live=True) as providers,
+            open_preflight(installation, campaign, scope, is_live=is_live, providers=providers) as preflight,
+        ):
+            summary = await accept(call, installation, campaign, options, examiner=preflight, providers=providers)
         shown: dict[str, Any] = summary.report()
         _tell(call, summary, is_dry_run=dry_run)
         if wait and not dry_run:
@@ -70,6 +74,7 @@ async def accept(
     options: Options,
     *,
     examiner: Examiner,
+    providers: Providers | None = None,
 ) -> Summary:
     """Run the acceptance with its progress shown."""
     with Progress(call.output, campaign.id) as progress:
@@ -86,6 +91,7 @@ async def accept(
             clock=installation.clock,
             suppression=installation.suppression,
             recent=installation.recent_mail,
+            providers=providers,
             sources=installation.feed_sources,
             reserve=installation.reserve,
             folder=Path(installation.settings.data_dir),

@@ -12,6 +12,8 @@ from tierii_mta.campaigns.preflight.case import Setup
 from tierii_mta.campaigns.preflight.run import Preflight, Scope, Tools, World
 from tierii_mta.campaigns.preflight.specimens import OwnPress
 from tierii_mta.campaigns.press import Press
+from tierii_mta.campaigns.providers import MxProviders
+from tierii_mta.campaigns.segmenting import Providers, segment_of
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.consent.suppression import SuppressionList, SuppressionReason
 from tierii_mta.daemon.installation import Installation
@@ -34,7 +36,13 @@ class KeptOpinions:
 
 @asynccontextmanager
 async def open_preflight(
-    installation: Installation, campaign: Campaign, scope: Scope, *, is_live: bool, press: Press | None = None
+    installation: Installation,
+    campaign: Campaign,
+    scope: Scope,
+    *,
+    is_live: bool,
+    press: Press | None = None,
+    providers: Providers | None = None,
 ) -> AsyncIterator[Preflight]:
     """Open a run for as long as the block lasts. `is_live`: ask the network; `press`: None prints in this process."""
     settings = installation.settings
@@ -57,7 +65,28 @@ async def open_preflight(
             history=installation.mail_history,
             clock=installation.clock,
         )
-        yield Preflight(campaign, tools, world=world, scope=scope)
+        yield Preflight(campaign, tools, world=world, scope=scope, providers=providers)
+
+
+@asynccontextmanager
+async def open_providers(
+    installation: Installation, campaign: Campaign, *, is_live: bool
+) -> AsyncIterator[MxProviders | None]:
+    """Open what knows the contacts' providers, for as long as the block lasts; None if no segment asks for them."""
+    segment = segment_of(campaign.specification)
+    if segment is None or not segment.asks("provider"):
+        yield None
+        return
+    settings = installation.settings
+    shaping = load_shaping(settings)
+    if not is_live:
+        yield MxProviders(None, shaping)
+        return
+    resolver = StubResolver(installation.clock, nameservers=settings.dns.nameservers, timeout=settings.dns.timeout)
+    try:
+        yield MxProviders(resolver, shaping)
+    finally:
+        await resolver.close()
 
 
 def setup_for(installation: Installation, campaign: Campaign) -> Setup:

@@ -17,17 +17,25 @@ _WITHIN_S = 30.0
 _AT_ONCE = 50
 
 
-async def look_up(domains: Counter[str], resolver: Resolver, shaping: Shaping) -> Mapping[str, Destination]:
+async def look_up(
+    domains: Counter[str],
+    resolver: Resolver,
+    shaping: Shaping,
+    *,
+    most: int = MAX_DOMAINS,
+    at_once: int = _AT_ONCE,
+    within_s: float = _WITHIN_S,
+) -> Mapping[str, Destination]:
     """Return where the most frequent domains lead; what is not known in time is left out."""
     found: dict[str, Destination] = {}
-    waiting = iter([name for name, _ in domains.most_common(MAX_DOMAINS)])
+    waiting = iter([name for name, _ in domains.most_common(most)])
 
     async def work() -> None:
         for name in waiting:
             found[name] = await _destination(name, resolver, shaping)
 
-    workers = [asyncio.create_task(work()) for _ in range(_AT_ONCE)]
-    _, late = await asyncio.wait(workers, timeout=_WITHIN_S)
+    workers = [asyncio.create_task(work()) for _ in range(at_once)]
+    _, late = await asyncio.wait(workers, timeout=within_s)
     for task in late:
         task.cancel()
     await asyncio.gather(*late, return_exceptions=True)

@@ -22,9 +22,10 @@ from tierii_mta.campaigns.preflight.persons import CONSENT_COLUMNS
 from tierii_mta.campaigns.preflight.profiles import Profile, load_profiles
 from tierii_mta.campaigns.preflight.rules import Rule, rules_for
 from tierii_mta.campaigns.preflight.specimens import Samples
-from tierii_mta.campaigns.preflight.volume import DAYS, by_provider
+from tierii_mta.campaigns.preflight.volume import DAYS, by_known_provider, by_provider
 from tierii_mta.campaigns.press import Press
 from tierii_mta.campaigns.problems import CampaignInvalid
+from tierii_mta.campaigns.segmenting import Providers
 from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.campaigns.spool import Waiting
@@ -68,9 +69,21 @@ class Scope:
 class Preflight:
     """One run; what it found is there after `examine`."""
 
-    def __init__(self, campaign: Campaign, tools: Tools, *, world: World | None, scope: Scope = Scope()) -> None:
-        """`world`: None leaves out what needs the network. Raises `ConfigurationError` for a damaged data file."""
+    def __init__(
+        self,
+        campaign: Campaign,
+        tools: Tools,
+        *,
+        world: World | None,
+        scope: Scope = Scope(),
+        providers: Providers | None = None,
+    ) -> None:
+        """`world`: None leaves out what needs the network; `providers`: where the contacts' are known already.
+
+        Raises `ConfigurationError` for a damaged data file.
+        """
         self._campaign, self._tools, self._world, self._scope = campaign, tools, world, scope
+        self._providers = providers
         self._knowledge: Knowledge = load_knowledge()
         self.profiles: tuple[Profile, ...] = load_profiles(campaign.specification.compliance.profiles)
         tallied = {CONSENT_COLUMNS[0], *(name for profile in self.profiles for name in profile.columns)}
@@ -104,6 +117,8 @@ class Preflight:
     @property
     def providers(self) -> Counter[str]:
         """Who is written to, by provider; all are `other` without the network."""
+        if self._providers is not None:
+            return by_known_provider(self.census.domains, self._providers.provider_of)
         if self.network is None:
             return Counter({OTHER: self.census.contacts}) if self.census.contacts else Counter()
         return by_provider(self.census.domains, self.network)

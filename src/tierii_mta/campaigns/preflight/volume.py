@@ -4,7 +4,7 @@ Owns V1 and V2; guards that act while a campaign runs are campaigns.guards'.  Pu
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tierii_mta.campaigns.preflight.case import Case, Network
 from tierii_mta.campaigns.preflight.findings import Fault, Severity
@@ -35,10 +35,19 @@ async def check_growth(case: Case, network: Network) -> list[Fault]:
 
 def by_provider(domains: Counter[str], network: Network) -> Counter[str]:
     """Return how many contacts each provider has; those of domains that were not asked for count as `other`."""
+
+    def provider_of(domain: str) -> str | None:
+        destination = network.destinations.get(domain)
+        return destination.provider if destination else None
+
+    return by_known_provider(domains, provider_of)
+
+
+def by_known_provider(domains: Counter[str], provider_of: Callable[[str], str | None]) -> Counter[str]:
+    """Return how many contacts each provider has; those of whom it is not known count as `other`."""
     counted: Counter[str] = Counter()
     for domain, count in domains.items():
-        destination = network.destinations.get(domain)
-        counted[destination.provider if destination else OTHER] += count
+        counted[provider_of(domain) or OTHER] += count
     return counted
 
 
