@@ -156,12 +156,10 @@ class _Run:
             async for batch in audience.judged():
                 for names in {tuple(contact.fields) for contact in batch.contacts}:
                     fields.update(names)
-                for contact in batch.contacts:
-                    address = contact.address
-                    if only is None or address.key == only.key:
-                        is_anybody = True
-                        place = len(spool), str(address), address.domain, contact.fields, numbers[contact.file]
-                        spool.put(Waiting(contact.person, *place, contact.line))
+                wanted = [each for each in batch.contacts if only is None or each.address.key == only.key]
+                is_anybody = is_anybody or bool(wanted)
+                for place, (line, file, address, person, cells) in enumerate(wanted, start=len(spool)):
+                    spool.put(Waiting(person, place, str(address), address.domain, cells, numbers[file], line))
                 for reject in batch.rejects:
                     survey.count_reject(reject)
                     rejects.add((reject.file, reject.line), reject.stage, reject.reason, reject.columns, reject.cells)
