@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tierii_mta.campaigns.admission import Known, rules_of
 from tierii_mta.campaigns.audience import Audience, Enrichment, Survey
+from tierii_mta.campaigns.compliance import Compliance, compliance_of
 from tierii_mta.campaigns.draft import check_links, check_state, is_loadable, make_draft
 from tierii_mta.campaigns.examination import Examiner, Subject
 from tierii_mta.campaigns.expansion import Expansion, expand
@@ -91,7 +92,7 @@ async def enqueue(
         await run.check_rejects(record, draft)
         known = Known(suppression=suppression, recent=recent, providers=providers)
         rules = rules_of(campaign, clock, known, columns=run.columns)
-        await run.screen([*screens, *rules], names, judged, chosen)
+        await run.screen([*screens, *rules, run.compliance], names, judged, chosen)
         summary = await run.inquire(draft, names)
         loader = Loader(
             campaign.specification, store, clock, summary, meter=meter, limit=options.limit, reserve=reserve
@@ -125,7 +126,11 @@ class _Run:
     survey: Survey = field(default_factory=Survey)
     notices: list[str] = field(default_factory=list)
     columns: set[str] = field(default_factory=set)  # fields that contacts have
+    compliance: Compliance = field(init=False)
     _expansion: Expansion = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.compliance = compliance_of(self.campaign.specification, now=self.clock.now())
 
     async def draft(self) -> tuple[Draft, CampaignRecord | None]:
         """Return what would be sent, and what the store knows under its id."""
@@ -189,10 +194,19 @@ class _Run:
             await sieve.run(judged, chosen, self.survey, see=see)
         if twice:
             raise CampaignInvalid(twice)
+        self._check_anybody(len(judged))
+
+    def _check_anybody(self, judged: int) -> None:
+        """Refuse a campaign whose own rules leave nobody; that all are suppressed may happen to a rerun."""
         gone = sum(self._left_out(stage) for stage in (Stage.DEDUPE, Stage.SEGMENT, Stage.EXCLUDE))
-        if self.survey.contacts == 0 and len(judged) == gone:
-            what = "every contact is excluded or out of the segment"
-            raise CheckFailed(what, where=self.campaign.document.where(("contacts",)), remedy="check both rules")
+        barred = self.compliance.left_out.total()
+        if self.survey.contacts or judged != gone + barred:
+            return
+        what, remedy = "every contact is excluded or out of the segment", "check both rules"
+        if barred:
+            what = f"nobody may be written to: {self.compliance.worst()}"
+            remedy = "fill these columns (map renames yours); see docs/operate/check.md"
+        raise CheckFailed(what, where=self.campaign.document.where(("contacts",)), remedy=remedy)
 
     async def inquire(self, draft: Draft, feeds: Sequence[str]) -> Summary:
         """Try each kind of contact, ask the examiner; return what will not be loaded."""
@@ -205,6 +219,7 @@ class _Run:
                 snapshot=draft.snapshot,
                 survey=self.survey,
                 feeds=feeds,
+                left_out=self.compliance.left_out,
                 problems=tuple(inquiry.problems(self.survey)),
             )
         )
@@ -219,7 +234,8 @@ class _Run:
             unsegmented=self._left_out(Stage.SEGMENT),
             rejects_file=str(rejects) if self.survey.rejected else None,
             left_out_file=str(left_out) if left_out.exists() else None,
-            notices=tuple(self.notices),
+            notices=(*self.notices, *self._barred()),
+            compliance=self.compliance.report(),
         )
 
     async def _examine(self, subject: Subject) -> None:
@@ -230,6 +246,10 @@ class _Run:
 
     def _left_out(self, stage: Stage) -> int:
         return self.meter[stage].left_out
+
+    def _barred(self) -> list[str]:
+        counts = self.compliance.left_out.most_common()
+        return [f"{count} contacts may not be written to: {demand}" for demand, count in counts]
 
     def _beside(self, kind: str) -> Path:
         return self.campaign.folder / f"{self.campaign.id}.{kind}.csv"

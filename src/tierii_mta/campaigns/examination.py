@@ -4,11 +4,12 @@ Owns what is shown to the examiner: everybody who is written to, then the whole 
 `campaigns.preflight` implements it.  Pure.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tierii_mta.campaigns.audience import Survey
+from tierii_mta.campaigns.compliance import Demand
 from tierii_mta.campaigns.expansion import Expansion
 from tierii_mta.campaigns.problems import Problem
 from tierii_mta.campaigns.specification import Campaign
@@ -25,6 +26,7 @@ class Subject:
     snapshot: Snapshot
     survey: Survey
     feeds: Sequence[str]  # their names; `Waiting.feed` counts them
+    left_out: Mapping[Demand, int] = field(default_factory=dict)  # whom compliance profiles keep from being written to
     problems: Sequence[Problem] = ()  # what keeps kinds of contacts from getting their mail
 
 

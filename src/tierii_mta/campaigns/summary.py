@@ -3,8 +3,8 @@
 Owns the summary's names, which are a contract.  Pure.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tierii_mta.queue.delivery import Json
@@ -50,13 +50,14 @@ class Summary:
     accepted: int = 0  # added by this run
     rejected: int = 0
     duplicates: int = 0  # the person is a recipient already, from this run or an earlier one
-    suppressed: int = 0
+    suppressed: int = 0  # or may not be written to under a compliance profile
     excluded: int = 0  # by `exclude`
     unsegmented: int = 0  # out of the segment
     elapsed_s: float = 0.0
     rejects_file: str | None = None  # rows to be mended
     left_out_file: str | None = None  # sound rows that are not written to
     notices: tuple[str, ...] = ()
+    compliance: Mapping[str, Json] = field(default_factory=dict)  # by profile: its version, and whom it left out
     stages: Sequence[Json] = ()  # each with rows, left_out and seconds
 
     @property
@@ -78,8 +79,9 @@ class Summary:
         }
 
     def report(self) -> dict[str, Json]:
-        """Return the load report that is kept with the campaign: the summary, and each stage with count and time."""
-        return {**self.as_json(), "stages": list(self.stages)}
+        """Return the load report that is kept with the campaign: the summary, profiles, stages with count and time."""
+        compliance: dict[str, Json] = {"compliance": dict(self.compliance)} if self.compliance else {}
+        return {**self.as_json(), **compliance, "stages": list(self.stages)}
 
     def waterfall(self) -> list[tuple[str, int]]:
         """Return what is taken from the rows, in order, and what is left: from `rows` down to `to send`."""

@@ -17,6 +17,7 @@ from tierii_mta import shipped, yaml12
 from tierii_mta.authentication.dkim import DkimKey, KeyKind, generate_key
 from tierii_mta.authentication.keys import load_private_key
 from tierii_mta.campaigns.audience import Contact, Survey
+from tierii_mta.campaigns.compliance import compliance_of
 from tierii_mta.campaigns.examination import Subject
 from tierii_mta.campaigns.expansion import expand
 from tierii_mta.campaigns.inquiry import Inquiry
@@ -124,15 +125,17 @@ class Bench:
         )
         preflight = Preflight(campaign, tools, world=world, scope=scope or Scope())
         survey = Survey(rows=len(self.people))
+        compliance = compliance_of(campaign.specification, now=self.clock.now())
         for number, fields in enumerate(self.people):
             address = Address.parse(fields["email"])
             contact = Contact(number + 2, "people.csv", address, CODEC.person_key(address), dict(fields))
+            waiting = Waiting(contact.person, number, str(address), address.domain, contact.fields, 0, contact.line)
+            if await compliance.reasons([waiting]) != [None]:
+                continue
             names = tuple(sorted(fields))
             if survey.is_sample(number, names):
                 survey.keep(number, names, contact)
-            preflight.see(
-                Waiting(contact.person, number, str(address), address.domain, contact.fields, 0, contact.line)
-            )
+            preflight.see(waiting)
         expansion = expand(campaign)
         snapshot, _ = make_snapshot(campaign.specification, expansion, sender=sender, now=self.clock.now())
         inquiry = Inquiry(campaign, expansion, snapshot, max_bytes=25_000_000, now=self.clock.now())
@@ -143,6 +146,7 @@ class Bench:
                 snapshot=snapshot,
                 survey=survey,
                 feeds=("people.csv",),
+                left_out=compliance.left_out,
                 problems=tuple(inquiry.problems(survey)),
             )
         )

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from tierii_mta.campaigns.audience import Survey
+from tierii_mta.campaigns.compliance import Demand
 from tierii_mta.campaigns.preflight.census import Census
 from tierii_mta.campaigns.preflight.history import DayCount
 from tierii_mta.campaigns.preflight.knowledge import Knowledge
@@ -72,6 +73,7 @@ class Case:
     profiles: tuple[Profile, ...] = ()
     specimens: Sequence[Specimen] = ()
     failures: Sequence[Problem] = ()  # contacts whose mail could not be made
+    left_out: Mapping[Demand, int] = field(default_factory=dict)  # whom the profiles keep from being written to
     problems: Sequence[Problem] = ()  # kinds of contacts whose mail cannot be made
     hostile: bytes | None = None  # what a contact full of markup and line breaks would get; None: nothing
     census: Census
@@ -125,8 +127,12 @@ class WebAnswer:
 class Web(Protocol):
     """One request over HTTP, no redirect followed, certificates verified."""
 
-    async def ask(self, method: str, url: str, *, form: Mapping[str, str] | None = None) -> WebAnswer | str:
-        """Return the answer, or in words why there is none."""
+    async def ask(
+        self, method: str, url: str, *, form: Mapping[str, str] | None = None, at: str | None = None
+    ) -> WebAnswer | str:
+        """Return the answer, or in words why there is none. `at` is the address to connect to, whatever the name
+        stands for by now; the certificate is the name's all the same.
+        """
 
 
 class Opinions(Protocol):

@@ -30,12 +30,22 @@ def check_consent(case: Case) -> Iterator[Fault]:
     missing = [f"{column} for {blank}" for column in columns if (blank := census.blank(column))]
     if missing and not assumed:
         yield Fault(what=f"missing: {', '.join(missing)} of {census.contacts} contacts", where=where)
+    yield from _left_out(case, "L1")
     for profile in case.profiles:
         yield from _foreign_bases(case, profile)
     basis = census.values.get(columns[0], Counter())
     counted = ", ".join(f"{name} {count}" for name, count in basis.most_common(_SHOWN) if name)
     if counted:
         yield Fault(what=f"consent by basis: {counted}", where=where, severity=Severity.INFO)
+
+
+def _left_out(case: Case, rule: str) -> Iterator[Fault]:
+    """Whom the stage `consent` has left out: not written to, and so no error."""
+    for demand, count in case.left_out.items():
+        if demand.rule == rule:
+            what = f"{count} contacts are left out: {demand}"
+            remedy = "fill the column, or be content: nobody without it is written to"
+            yield Fault(what=what, where=case.where("contacts"), severity=Severity.WARNING, remedy=remedy)
 
 
 def _foreign_bases(case: Case, profile: Profile) -> Iterator[Fault]:
@@ -111,32 +121,10 @@ def check_double_opt_in(case: Case) -> Iterator[Fault]:
 
 def check_licensee(case: Case) -> Iterator[Fault]:
     """L5: age, region and licence, and no wording that the law forbids."""
+    yield from _left_out(case, "L5")
     for profile in case.profiles:
-        yield from _missing_age(case, profile)
-        yield from _foreign_regions(case, profile)
         yield from _missing_licence(case, profile)
         yield from _phrases(case, profile)
-
-
-def _missing_age(case: Case, profile: Profile) -> Iterator[Fault]:
-    if profile.age_column and (blank := case.census.blank(profile.age_column)):
-        what = f"{profile.age_column} is missing for {blank} of {case.census.contacts} contacts ({profile.name})"
-        yield Fault(what=what, where=case.where("contacts"), remedy="write to those alone who affirmed their age")
-
-
-def _foreign_regions(case: Case, profile: Profile) -> Iterator[Fault]:
-    if profile.region_column is None:
-        return
-    allowed = {region.lower() for region in profile.regions}
-    values = case.census.values.get(profile.region_column, Counter())
-    foreign = {name or "none": count for name, count in values.items() if name.lower() not in allowed}
-    if not values and case.census.contacts:
-        foreign = {"none": case.census.contacts}
-    if foreign:
-        shown = ", ".join(f"{name} {count}" for name, count in sorted(foreign.items(), key=lambda each: -each[1])[:5])
-        what = f"{sum(foreign.values())} contacts are not in a region of {profile.name}: {shown}"
-        remedy = f"leave out whose {profile.region_column} is none of {', '.join(profile.regions)}"
-        yield Fault(what=what, where=case.where("contacts"), remedy=remedy)
 
 
 def _missing_licence(case: Case, profile: Profile) -> Iterator[Fault]:

@@ -28,20 +28,15 @@ class Profile:
     postal_address: bool = False  # the sender's, in both parts
     contact: bool = False  # a telephone number, address or page beside it
     advertising: tuple[str, ...] = ()  # one of these phrases says what the mail is
-    consent_columns: tuple[str, ...] = ()  # filled for every contact
+    consent_columns: tuple[str, ...] = ()  # filled for every contact: on what ground, from where, since when
     consent_bases: tuple[str, ...] = ()  # what the first of them may say
     privacy: bool = False  # a link to the privacy notice, and the controller's name
     tracking_consent: str | None = None  # the column that allows tracking
     licence: re.Pattern[str] | None = None  # a number that stands in both parts
-    age_column: str | None = None  # filled for every contact
+    age_column: str | None = None  # when every contact said that they are of age
     region_column: str | None = None
     regions: tuple[str, ...] = ()  # what it may say
     phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by subject: words to look at twice
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The fields of contacts of which each value is counted."""
-        return (*self.consent_columns[:1], *filter(None, [self.region_column]))
 
 
 def load_profiles(names: Iterable[str]) -> tuple[Profile, ...]:

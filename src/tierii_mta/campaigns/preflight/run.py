@@ -86,7 +86,7 @@ class Preflight:
         self._providers = providers
         self._knowledge: Knowledge = load_knowledge()
         self.profiles: tuple[Profile, ...] = load_profiles(campaign.specification.compliance.profiles)
-        tallied = {CONSENT_COLUMNS[0], *(name for profile in self.profiles for name in profile.columns)}
+        tallied = {CONSENT_COLUMNS[0], *(name for profile in self.profiles for name in profile.consent_columns[:1])}
         self.census = Census(sample=scope.sample, tallied=tallied, roles=self._knowledge.roles)
         self.findings: list[Finding] = []
         self.left_out: list[str] = []  # rules of which a part was not asked, for want of the network
@@ -149,6 +149,7 @@ class Preflight:
             profiles=self.profiles,
             specimens=specimens,
             failures=samples.failures,
+            left_out=subject.left_out,
             problems=subject.problems,
             hostile=samples.hostile() if is_printable else None,
             census=self.census,
