@@ -419,6 +419,11 @@ async def test_an_error_that_only_a_value_causes_does_not_stop_the_campaign(work
         ),
         (CAMPAIGN.replace("Hello {{", "Hello {{ {{"), "x", r"campaign.yaml:4: subject: is not a sound template"),
         (
+            CAMPAIGN.replace("mail.html.j2}", "mail.html.j2, inline_css: true}"),
+            "<p>\n<link href='a.css' rel='Stylesheet'>",
+            r"mail.html.j2:2: a linked style sheet cannot be inlined",
+        ),
+        (
             CAMPAIGN + "attachments: [{path: gone.pdf}]\n",
             "x",
             r"campaign.yaml:8: attachments\[0\].path: .*No such file",

@@ -58,7 +58,7 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
         "campaign: {id: Spring!, kind: marketingg}\n"
         "from: {email: nobody}\n"
         "subject: 5\n"
-        "template: {html: a.html, inline_css: true}\n"
+        "template: {html: a.html, inline_cs: true}\n"
         "variables: {email: x}\n"
         "headers: {Subject: x}\n"
         "contacts: [{type: csv, pth: a}, {type: jsn}, {type: list, name: a}]\n"
@@ -70,7 +70,7 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
         "campaign.kind",
         "from.email",
         "subject",
-        "template.inline_css",
+        "template.inline_cs",
         "variables.email",
         "headers.Subject",
         "contacts[2].type",

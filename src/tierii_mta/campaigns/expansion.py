@@ -14,6 +14,7 @@ from pathlib import Path
 from jinja2 import meta
 
 from tierii_mta import shipped
+from tierii_mta.campaigns.markup import attributes, marks
 from tierii_mta.campaigns.problems import CampaignInvalid, Problem, problem_at
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.campaigns.specification.vocabulary import UNAVAILABLE_NAMES
@@ -54,6 +55,8 @@ def expand(campaign: Campaign) -> Expansion:
     text = _gather_main(gathering, None if template.text == "auto" else template.text, "text")
     attachments = list(_attachments(gathering))
     gathering.problems += _lost_images(gathering, {each.content_id for each in attachments})
+    if template.inline_css:
+        gathering.problems += _linked_sheets(gathering)
     if gathering.problems:
         raise CampaignInvalid(gathering.problems)
     return Expansion(
@@ -179,6 +182,17 @@ def _lost_images(gathering: _Gathering, inline: set[str | None]) -> Iterator[Pro
                 line = text.count("\n", 0, found.start()) + 1
                 what = f"cid:{found[1]} names no attachment"
                 yield Problem(f"{gathering.files[name]}:{line}", what, f"add one with inline: {found[1]}")
+
+
+def _linked_sheets(gathering: _Gathering) -> Iterator[Problem]:
+    """Yield each style sheet that would have to be fetched to be inlined."""
+    for name, text in gathering.texts.items():
+        for mark in marks(text):
+            named = {each.name: each.value.lower() for each in attributes(mark.text)} if mark.name == "link" else {}
+            if "stylesheet" in named.get("rel", "").split():
+                line = text.count("\n", 0, mark.start) + 1
+                what = "a linked style sheet cannot be inlined: nothing is fetched"
+                yield Problem(f"{gathering.files[name]}:{line}", what, "write <style>{% include 'sheet.css' %}</style>")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from jinja2 import StrictUndefined, Template, Undefined
 from tierii_mta.campaigns.footer import make_footer
 from tierii_mta.campaigns.snapshot import Content, read_snapshot
 from tierii_mta.campaigns.specification import Specification
+from tierii_mta.campaigns.stencil import Stencils
 from tierii_mta.campaigns.store import Snapshot
 from tierii_mta.campaigns.template import HEADERS, SUBJECT, Templates, make_context
 from tierii_mta.clock import Instant
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.compose import Skeleton
 from tierii_mta.mail.header import HeaderInjection, address_field, date_field, raw_field, text_field
-from tierii_mta.mail.plaintext import TextMaker
 from tierii_mta.outbound.content import RenderFailed
 from tierii_mta.queue.delivery import Json
 
@@ -59,12 +59,12 @@ class Plate:
         content = read_snapshot(snapshot)
         self.specification = content.specification
         self.public_url = content.public_url
-        self._templates = Templates(content.sources, undefined=undefined)
+        self._stencils = _stencils(content)
+        self._templates = Templates(content.sources, undefined=undefined, marks_values=self._stencils is not None)
         self._subject = self._templates.text(SUBJECT)
         self._headers = [(name, self._templates.text(HEADERS + name)) for name in self.specification.headers]
         self._html = self._templates.html(content.html) if content.html is not None else None
         self._text = self._templates.text(content.text) if content.text is not None else None
-        self._text_maker = TextMaker()
         self._skeleton = Skeleton(has_html=self._html is not None, has_text=True, attachments=content.attachments)
         self._footer = make_footer(content)
         self._fixed = _fixed_fields(self.specification)
@@ -95,13 +95,19 @@ class Plate:
         )
 
     def _parts(self, context: Mapping[str, Any], unsubscribe_url: str) -> tuple[str | None, str]:
-        html = self._templates.render(self._html, context) if self._html is not None else None
-        if html is not None and self._footer is not None:
-            html = self._footer.add_to_html(html, unsubscribe_url)
-        if self._text is None:
-            return html, self._text_maker.to_text(html or "")
-        text = self._templates.render(self._text, context)
-        return html, self._footer.add_to_text(text, unsubscribe_url) if self._footer is not None else text
+        html, text = None, ""
+        if self._html is not None:
+            html = self._templates.render(self._html, context)
+            if self._footer is not None:
+                url = self._stencils.mark(unsubscribe_url) if self._stencils is not None else unsubscribe_url
+                html = self._footer.add_to_html(html, url)
+            if self._stencils is not None:
+                html, text = self._stencils.print(html)
+        if self._text is not None:
+            text = self._templates.render(self._text, context)
+            if self._footer is not None:
+                text = self._footer.add_to_text(text, unsubscribe_url)
+        return html, text
 
     def _fields(self, job: Job, context: Mapping[str, Any]) -> list[bytes]:
         """Return the header in the order readers expect."""
@@ -139,6 +145,12 @@ class Plate:
     def _one_line(self, template: Template, context: Mapping[str, Any]) -> str:
         """Render a header's value; runs of white space, line breaks included, become one space."""
         return " ".join(self._templates.render(template, context).split())
+
+
+def _stencils(content: Content) -> Stencils | None:
+    """Return what makes more of the HTML than the template does; None: nothing does."""
+    inlines, makes_text = content.specification.template.inline_css, content.text is None
+    return Stencils(inlines=inlines, makes_text=makes_text) if content.html and (inlines or makes_text) else None
 
 
 def _ways_out(job: Job) -> Iterator[str]:

@@ -34,7 +34,9 @@ _ASKS_THE_MACHINE = frozenset(  # its clock, or its time zone
 _SHOWN = (str, int, float, Decimal, date, time, timedelta, list, tuple, Mapping, Undefined)
 _FILTERS_LEFT_OUT = ("random", "format", "pprint", "urlize")
 _WIDTH_FILTERS = ("center", "indent", "wordwrap")
-_NEEDS_ESCAPE = re.compile("[&<>'\"]")
+VALUE_BEGINS, VALUE_ENDS = "\x02", "\x03"
+_NO_MARKS = {ord(VALUE_BEGINS): None, ord(VALUE_ENDS): None}
+_NEEDS_ESCAPE = re.compile("[&<>'\"\x02\x03]")
 
 
 class LimitExceeded(TemplateRuntimeError):
@@ -53,12 +55,17 @@ class _Compiler(CodeGenerator):
             return
         self.buffer(frame)
         super().visit_Output(node, frame)
-        self.writeline(f"yield concat({frame.buffer})")
+        self.writeline(f"yield environment.whole({frame.buffer})")
         frame.buffer = None
+
+    def _output_const_repr(self, group: Iterable[Any]) -> str:
+        return repr(self.environment.concat(group))
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
         if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape:
             super()._output_child_pre(node, frame, finalize)
+        elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "super":
+            self.write("environment.inherited((lambda: ")
         else:
             self.write("environment.escaped((")  # two, because jinja2 closes its own and that of finalize
 
@@ -97,9 +104,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Begin a rendering in this thread: the full number of steps is allowed again."""
         self._meter.steps = 0
 
+    def concat(self, pieces: Iterable[str]) -> str:
+        """Join a captured block: of `set`, `call`, `filter`, of a macro, of `self.block()`."""
+        return self.whole(pieces)
+
     @staticmethod
-    def concat(pieces: Iterable[str]) -> str:
-        """Join what a template put out; every captured block comes through here too."""
+    def whole(pieces: Iterable[str]) -> str:
+        """Join what a template put out."""
         rest, kept, size = iter(pieces), [], 0
         while some := list(islice(rest, _PIECES)):
             kept.append("".join(some))
@@ -118,6 +129,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if kind is int:
             return str(value)
         return escape(_shown(value))
+
+    def inherited(self, block: Callable[[], Any]) -> str:
+        """Return what `{{ super() }}` puts out."""
+        return str(block())
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "*":
@@ -161,6 +176,29 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree: nodes.Template = _Metering().visit(super()._parse(source, name, filename))
         return tree
+
+
+class MarkingSandbox(Sandbox):
+    """One for HTML, in whose output each value stands between `VALUE_BEGINS` and `VALUE_ENDS`.
+
+    What a template captures, to compare it or pass it through a filter, is without marks.
+    """
+
+    @staticmethod
+    def escaped(value: Any) -> str:
+        text = Sandbox.escaped(value)
+        if VALUE_BEGINS in text or VALUE_ENDS in text:  # a value's own; no HTML may hold them
+            text = text.translate(_NO_MARKS)
+        return f"{VALUE_BEGINS}{text}{VALUE_ENDS}" if text else ""
+
+    def concat(self, pieces: Iterable[str]) -> str:
+        keeps, self._meter.keeps = getattr(self._meter, "keeps", False), False
+        text = self.whole(pieces)
+        return text if keeps else text.translate(_NO_MARKS) if VALUE_BEGINS in text else text
+
+    def inherited(self, block: Callable[[], Any]) -> str:
+        self._meter.keeps = True  # the block is put out as it is
+        return str(block())
 
 
 class _Metering(NodeTransformer):

@@ -16,7 +16,7 @@ from jinja2.debug import rewrite_traceback_stack
 from jinja2.runtime import Context
 
 from tierii_mta.campaigns.functions import FUNCTIONS
-from tierii_mta.campaigns.sandbox import Sandbox
+from tierii_mta.campaigns.sandbox import MarkingSandbox, Sandbox
 from tierii_mta.campaigns.specification.vocabulary import PERSON_FIELDS
 from tierii_mta.outbound.content import RenderFailed
 from tierii_mta.queue.delivery import Json
@@ -49,9 +49,13 @@ class Sources:
 class Templates:
     """The templates of one campaign, compiled. Safe to share between threads."""
 
-    def __init__(self, sources: Sources, *, undefined: type[Undefined] = StrictUndefined) -> None:
+    def __init__(
+        self, sources: Sources, *, undefined: type[Undefined] = StrictUndefined, marks_values: bool = False
+    ) -> None:
+        """`marks_values`: what HTML templates fill in stands between marks, see `sandbox.MarkingSandbox`."""
         self._sources = sources
-        self._html = Sandbox(sources.find, autoescape=True, undefined=undefined)
+        sandbox = MarkingSandbox if marks_values else Sandbox
+        self._html = sandbox(sources.find, autoescape=True, undefined=undefined)
         self._text = Sandbox(sources.find, autoescape=False, undefined=undefined)
 
     def html(self, name: str) -> Template:
@@ -69,7 +73,7 @@ class Templates:
         try:
             # what template.render does, without merging its globals through a ChainMap first
             names = Context(environment, {**environment.globals, **context}, template.name, template.blocks)
-            text: str = environment.concat(template.root_render_func(names))
+            text: str = environment.whole(template.root_render_func(names))
         except MemoryError:  # ours to answer for, not the contact's
             raise
         except RecursionError as cause:

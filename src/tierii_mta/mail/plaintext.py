@@ -23,7 +23,7 @@ _PARAGRAPHS = frozenset(
 )
 _LINES = frozenset({"div", "tr", "dt", "dd", "address", "center", "form", "figure", "figcaption", "main", "nav"})
 _OTHERS = frozenset({"a", "li", "img", "hr", "pre", "td", "th"})
-_SHOWN_SCHEMES = ("http://", "https://", "mailto:", "tel:")
+SHOWN_SCHEMES = ("http://", "https://", "mailto:", "tel:")
 _MAX_REMEMBERED = 2000
 _MAX_INDENT = 8
 
@@ -55,6 +55,12 @@ class TextMaker:
             if len(self._moves) < _MAX_REMEMBERED:
                 self._moves[tag] = move
             return move
+
+
+def link_target(tag: str) -> str:
+    """Return the address that is shown behind the text of a link, by its start tag; empty: none is."""
+    target = unescape(_first(_HREF, tag)).strip()
+    return target if target.lower().startswith(SHOWN_SCHEMES) else ""
 
 
 class _Page:
@@ -200,8 +206,8 @@ def _read_end(name: str) -> _Move | None:
 def _read_start(name: str, tag: str) -> _Move | None:
     match name:
         case "a":
-            target = unescape(_first(_HREF, tag)).strip()
-            return ("link", target) if target.lower().startswith(_SHOWN_SCHEMES) else None
+            target = link_target(tag)
+            return ("link", target) if target else None
         case "img":
             alt = _first(_ALT, tag)
             return ("image", alt) if alt else None

@@ -41,7 +41,6 @@ class _Missing:
 _MISSING = (
     _Missing(("contacts", "*", "type"), lambda value: value == "list", "a stored list"),
     _Missing(("campaign", "pool"), _is_other_than("default"), "a pool of a campaign's own"),
-    _Missing(("template", "inline_css"), _is_true, "inlining of CSS"),
     _Missing(("batch", "delay"), _is_other_than("0s", "0", 0), "a delay between batches"),
     _Missing(("batch_delay",), _is_other_than("0s", "0", 0), "a delay between batches"),
     _Missing(("delay_minutes",), _is_other_than(0), "a delay between batches"),

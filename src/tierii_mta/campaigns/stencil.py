@@ -1,0 +1,239 @@
+"""Stencils: what is costly in a page is done once, and the values of each mail are filled in.
+
+Owns the way from a page whose values are marked (`sandbox.MarkingSandbox`) to the HTML part with its style sheets
+inlined and the text part made from it.  Both depend on a value only where it changes the structure: it is empty, brings
+markup, stands in a `class`, or makes the text of a link equal to its target.  Every other value leaves a *hole*; a page
+with holes is a *shape*, and mails of one shape share one stencil.  So a mail is what it would be had it been worked on
+alone (a test with chance templates and values holds it to that), whatever else was printed before it.  Pure.
+
+    print     1. take the marked page apart; values that could change the structure join what is around them
+              2. find which of the holes must be closed for this shape; close them
+              3. find the stencil, or cut it: inline the sheets, make the text
+              4. fill in the values
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import unescape
+from itertools import chain
+
+from tierii_mta.campaigns.inlining import Inliner, attributes_that_matter
+from tierii_mta.campaigns.markup import Kind, Mark, attributes, marks
+from tierii_mta.campaigns.sandbox import VALUE_BEGINS, VALUE_ENDS
+from tierii_mta.mail.plaintext import SHOWN_SCHEMES, TextMaker, link_target
+
+_HOLE = VALUE_BEGINS
+_NUMBERED_HOLE = re.compile(f"{VALUE_BEGINS}([0-9]+){VALUE_ENDS}")
+_WORD = (  # without markup, white space, and what the text part drops
+    r"(?:[^\s<>\"'&\x00-\x1f\x7f\u200b-\u200d\u2060\ufeff\u00ad\u034f]++|&(?:amp|lt|gt|#34|#39);)++"
+)
+_CALM = re.compile(f"{_WORD}(?: {_WORD})*+")
+_OPEN_ENTITY = re.compile(r"&[#0-9A-Za-z]{0,40}\Z")
+_MAX_REMEMBERED = 8_000_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class _Stencil:
+    """One shape, ready to be filled."""
+
+    html: Sequence[str]  # around the holes
+    text: Sequence[str]  # constants, and between any two of them
+    order: Sequence[int]  # the number of a value
+
+
+class Stencils:
+    """The stencils of one template. Safe to share between threads."""
+
+    def __init__(self, *, inlines: bool, makes_text: bool) -> None:
+        """`inlines`: write style sheets into elements; `makes_text`: make the text part."""
+        self._inliner = Inliner() if inlines else None
+        self._text_maker = TextMaker() if makes_text else None
+        self._closed: dict[str, frozenset[int]] = {}  # by shape: holes that must not be
+        self._stencils: dict[str, _Stencil] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        """How many shapes are kept."""
+        return len(self._stencils)
+
+    def print(self, marked: str) -> tuple[str, str]:
+        """Return the HTML part and the text part; the latter is empty where none is made."""
+        around, values = _take_apart(marked)
+        shape = _HOLE.join(around)
+        while closed := self._to_close(shape):  # what is closed may make a link of its surroundings, and close others
+            around, values = _close(around, values, closed)
+            shape = _HOLE.join(around)
+        stencil = self._stencils.get(shape)
+        if stencil is None:
+            stencil = self._stencils[shape] = self._cut(shape, len(values))
+            self._remember(shape)
+        html = "".join(chain.from_iterable(zip(stencil.html, [*values, ""], strict=True)))
+        if self._text_maker is None:
+            return html, ""
+        words = [unescape(value) if "&" in value else value for value in values]
+        shown = [*(words[number] for number in stencil.order), ""]
+        return html, "".join(chain.from_iterable(zip(stencil.text, shown, strict=True)))
+
+    @staticmethod
+    def mark(value: str) -> str:
+        """Return a value as `MarkingSandbox` puts it out, for what is added to a rendered page."""
+        return f"{VALUE_BEGINS}{value}{VALUE_ENDS}"
+
+    def _cut(self, shape: str, holes: int) -> _Stencil:
+        if self._inliner is not None:
+            shape = self._inliner.inline(shape)
+        html = shape.split(_HOLE)
+        if len(html) != holes + 1:
+            raise AssertionError("inlining lost a value")
+        if self._text_maker is None:
+            return _Stencil(html, (), ())
+        numbered = html[0] + "".join(
+            f"{VALUE_BEGINS}{number}{VALUE_ENDS}{after}" for number, after in enumerate(html[1:])
+        )
+        pieces = _NUMBERED_HOLE.split(self._text_maker.to_text(numbered))
+        return _Stencil(html, pieces[::2], [int(number) for number in pieces[1::2]])
+
+    def _to_close(self, shape: str) -> frozenset[int]:
+        closed = self._closed.get(shape)
+        if closed is None:
+            matters = attributes_that_matter(shape) if self._inliner is not None else frozenset[str]()
+            closed = self._closed[shape] = frozenset(_holes_to_close(shape, matters))
+            self._remember(shape)
+        return closed
+
+    def _remember(self, shape: str) -> None:
+        """Keep memory bounded; what is forgotten is cut again."""
+        self._size += len(shape)
+        if self._size > _MAX_REMEMBERED:
+            self._closed, self._stencils, self._size = {}, {}, 0
+
+
+def _take_apart(marked: str) -> tuple[list[str], list[str]]:
+    """Return what stands around the holes, and their values."""
+    first, *pieces = marked.split(VALUE_BEGINS)
+    around, values = [first], list[str]()
+    for piece in pieces:
+        value, _, after = piece.partition(VALUE_ENDS)
+        if not _CALM.fullmatch(value):
+            around[-1] += value + after
+            continue
+        scheme = _scheme_of(value)
+        around[-1] += scheme
+        values.append(value[len(scheme) :])
+        around.append(after)
+    return around, values
+
+
+def _scheme_of(value: str) -> str:
+    """Return how a web or mail address begins: whether a link shows in the text part depends on it."""
+    if ":" not in value:
+        return ""
+    return next((each for each in SHOWN_SCHEMES if value.startswith(each) and value != each), "")
+
+
+def _close(around: Sequence[str], values: Sequence[str], closed: frozenset[int]) -> tuple[list[str], list[str]]:
+    left, kept = [around[0]], []
+    for number, (value, after) in enumerate(zip(values, around[1:], strict=True)):
+        if number in closed:
+            left[-1] += value + after
+        else:
+            kept.append(value)
+            left.append(after)
+    return left, kept
+
+
+# -- which holes must be closed ------------------------------------------------------------------------------------
+
+
+def _holes_to_close(shape: str, matters: frozenset[str]) -> Iterator[int]:
+    places = [found for found, character in enumerate(shape) if character == _HOLE]
+    numbers: Mapping[int, int] = {place: number for number, place in enumerate(places)}
+    done, link = 0, _Link()
+    for mark in marks(shape):
+        yield from (numbers[place] for place in _in_text(shape, done, mark.start))
+        yield from (numbers[place] for place in _in_mark(mark, matters))
+        link.add(shape[done : mark.start], done)
+        yield from (numbers[place] for place in link.pass_by(mark))
+        done = mark.end
+    yield from (numbers[place] for place in _in_text(shape, done, len(shape)))
+
+
+def _holes(text: str, offset: int) -> Iterator[int]:
+    return (offset + place for place, character in enumerate(text) if character == _HOLE)
+
+
+def _in_text(shape: str, start: int, end: int) -> Iterator[int]:
+    """Yield holes behind a `<` that is no tag as yet, or inside of what may be an entity."""
+    text = shape[start:end]
+    opened = text.find("<")
+    for place in _holes(text, start):
+        if 0 <= opened < place - start or _OPEN_ENTITY.search(text, max(0, place - start - 42), place - start):
+            yield place
+
+
+def _in_mark(mark: Mark, matters: frozenset[str]) -> Iterator[int]:
+    """Yield holes of a mark, but for those in the values of attributes on which nothing depends."""
+    if mark.kind is Kind.RAW:
+        return
+    if mark.kind is Kind.OTHER and mark.text.startswith("<!--"):
+        yield from (place for place in _holes(mark.text, mark.start) if mark.text[place - mark.start + 1] in "->!")
+        return
+    free: set[int] = set()
+    for each in attributes(mark.text) if mark.kind is Kind.START else ():
+        value = mark.text[each.start : each.end]
+        begins_link = each.name.endswith("href") and each.value.startswith(_HOLE)
+        if each.is_quoted and each.name not in matters and not begins_link:
+            free.update(
+                place
+                for place in _holes(value, mark.start + each.start)
+                if not _OPEN_ENTITY.search(value, 0, place - mark.start - each.start)
+            )
+    yield from (place for place in _holes(mark.text, mark.start) if place not in free)
+
+
+class _Link:
+    """The link that is open while marks pass by: its target, and what it shows."""
+
+    def __init__(self) -> None:
+        self._target: tuple[str, list[int]] | None = None
+        self._shown, self._places = "", list[int]()
+
+    def add(self, text: str, offset: int) -> None:
+        """Take in text."""
+        if self._target is not None:
+            self._shown += text
+            self._places += _holes(text, offset)
+
+    def pass_by(self, mark: Mark) -> Iterator[int]:
+        """Take in a mark; yield the holes of a link that ends, if what it shows may be its target."""
+        if mark.name == "img" and self._target is not None:
+            for each in attributes(mark.text):
+                if each.name == "alt":
+                    self.add(each.value, mark.start + each.end - len(each.value) - each.is_quoted)
+        if mark.name != "a":
+            return
+        if mark.kind is Kind.START:
+            if target := link_target(mark.text):
+                self._target = target, list(_holes(mark.text, mark.start))
+                self._shown, self._places = "", []
+        elif self._target is not None:
+            target, places = self._target
+            self._target = None
+            variants = {target, target.removeprefix("mailto:"), target.removeprefix("tel:")}
+            if (places or self._places) and any(_may_be_equal(self._shown, each) for each in variants):
+                yield from (*places, *self._places)
+
+
+def _may_be_equal(one: str, other: str) -> bool:
+    """Whether two texts with holes could be filled so that they are the same, white space aside."""
+    one, other = "".join(unescape(one).split()), "".join(unescape(other).split())
+    one_head, _, one_rest = one.partition(_HOLE)
+    other_head, _, other_rest = other.partition(_HOLE)
+    if _HOLE not in one or _HOLE not in other:
+        whole, holed = (one, other) if _HOLE not in one else (other, one)
+        pattern = ".+".join(map(re.escape, holed.split(_HOLE)))
+        return re.fullmatch(pattern, whole) is not None
+    one_tail, other_tail = one_rest.rpartition(_HOLE)[2], other_rest.rpartition(_HOLE)[2]
+    heads = one_head.startswith(other_head) or other_head.startswith(one_head)
+    return heads and (one_tail.endswith(other_tail) or other_tail.endswith(one_tail))

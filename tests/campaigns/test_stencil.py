@@ -1,0 +1,183 @@
+"""What is done once for many mails: each is what it would be alone."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markupsafe import escape
+
+from tierii_mta.campaigns.inlining import Inliner
+from tierii_mta.campaigns.sandbox import VALUE_BEGINS, VALUE_ENDS
+from tierii_mta.campaigns.stencil import Stencils
+from tierii_mta.campaigns.template import Sources, Templates
+from tierii_mta.mail.plaintext import TextMaker
+
+SHEET = (
+    "<style>.a{color:red} p{margin:0} a:hover{top:0} td.a > p{top:1px} .b + p{left:1px} [href^='https://x']{right:0}"
+    " p:empty{width:1px} :not(.a){float:left}</style>"
+)
+PIECES = [  # each {} is a place for a value
+    *(
+        "<p>",
+        "</p>",
+        "<p class=a>",
+        "<div id='x' class=\"b a\">",
+        "</div>",
+        "<table>",
+        "<tr>",
+        '<td class="a">',
+        "</td>",
+    ),
+    *(
+        "{}",
+        " {} ",
+        "{}{}",
+        "text",
+        " ",
+        "\n",
+        "<br>",
+        "<hr/>",
+        "<ul>",
+        "<li>",
+        "</ul>",
+        "<h1>",
+        "</h1>",
+        "<pre>",
+        "</pre>",
+    ),
+    *(
+        '<a href="{}">',
+        "<a href='https://x.example/{}'>",
+        '<a href="mailto:{}">',
+        "<a href={}>",
+        '<A HREF="{}">',
+        "</a>",
+    ),
+    *(
+        "<a data-href='{}' href='{}'>",
+        '<a href="{}">{}</a>',
+        '<a href="{}">{}<br>{}</a>',
+        "https://x.example/",
+        "mailto:{}",
+    ),
+    *('<a href="https://x.example/{}">https://x.example/{}</a> next', '<img src="{}" alt="{}">', "<img alt='x {}' />"),
+    *(
+        '<b class="{}">',
+        "</b>",
+        '<i style="color:{}">',
+        "</i>",
+        '<td width="{}">',
+        "<td {}>",
+        "<td{}>",
+        "<input type='{}'>",
+    ),
+    *(
+        "<style>.{}{color:blue}</style>",
+        "<style media=print>p{top:0}</style>",
+        "<head>",
+        "</head>",
+        "<title>{}</title>",
+    ),
+    *("<!-- {} -->", '<!--[if mso]><a href="{}">{}</a><![endif]-->', "<script>{}</script>", "<template>{}</template>"),
+    *('<span title="{} a>b {}">', "</span>", "&{};", "&amp{}", "<{}>", "< {}", "<o:p>{}</o:p>", SHEET, SHEET, SHEET),
+]
+VALUES = st.text(max_size=5) | st.sampled_from(
+    [
+        *(
+            "",
+            "Anna",
+            "a",
+            "O&C <b>",
+            "https://x.example/1",
+            "HTTPS://x.example/1",
+            " x",
+            "a  b",
+            "x y",
+            "a@b.c",
+            "tel:1",
+        ),
+        *("mailto:a@b.c", "1", "ü", "é\u200bé", "amp", "lt;", "\n", "'q'", '"d"', "&amp;", "https://", "/", "-"),
+    ]
+)
+
+
+def alone(page: str) -> tuple[str, str]:
+    html = Inliner().inline(page)
+    return html, TextMaker().to_text(html)
+
+
+def filled(pieces: list[str], values: list[str]) -> tuple[str, str]:
+    """Return a page with its values marked, and as it is."""
+    marked, plain, rest = "", "", iter(values * len(pieces) * 3)
+    for piece in pieces:
+        first, *others = piece.split("{}")
+        marked, plain = marked + first, plain + first
+        for other in others:
+            value = str(escape(next(rest))).replace(VALUE_BEGINS, "").replace(VALUE_ENDS, "")
+            marked += (Stencils.mark(value) if value else "") + other
+            plain += value + other
+    return marked, plain
+
+
+@given(
+    pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=12),
+    mails=st.lists(st.lists(VALUES, min_size=1, max_size=6), min_size=1, max_size=3),
+)
+@example(['<a href="{}">', '<a href="{}">{}</a>'], [["mailto:a@b.c", "&amp;", "a@b.c"]])
+@example([SHEET, '<a href="{}">{}</a>'], [["https://x.example/1"], ["https://x.example/2", "Shop"]])
+@settings(max_examples=30, deadline=None)
+def test_each_mail_is_what_it_would_be_alone(pieces: list[str], mails: list[list[str]]) -> None:
+    stencils = Stencils(inlines=True, makes_text=True)
+    for values in mails:
+        marked, plain = filled(pieces, values)
+        assert stencils.print(marked) == alone(plain)
+
+
+def test_mails_of_one_shape_share_a_stencil() -> None:
+    stencils = Stencils(inlines=True, makes_text=True)
+    page = (
+        '<style>.a{top:0}</style><p class="a">Dear {}, <a href="https://x.example/{}">look</a> <a href="{}">leave</a>'
+    )
+    for number in range(50):
+        values = [f"Anna {number}", f"{number}?a=1&b={number}", f"https://mail.example/u/{number}"]
+        stencils.print(filled([page], values)[0])
+    assert len(stencils) == 1
+    assert stencils.print(filled([page], ["", "1", "https://mail.example/u/1"])[0])[1].startswith("Dear , look")
+    assert len(stencils) == 2
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% macro m(x) %}<b>{{ x }}</b>{% endmacro %}{{ m(a) }}",
+        "{% set x %}{{ a }}{% endset %}{{ x | length }} {{ 'same' if x == a else 'other' }}",
+        "{% filter upper %}{{ a }}{% endfilter %}",
+        "{% extends 'base' %}{% block b %}[{{ super() }}]{% if self.c() == a %}same{% endif %}{% endblock %}",
+        "{% for x in [a, a] %}{{ loop.index }}{{ x }}{% endfor %}{{ 'constant' }}{{ '\x02' }}",
+        "{% autoescape false %}{{ a }}{% endautoescape %}{{ a | safe }}{{ a ~ 'b' }}{% include 'inc' %}",
+    ],
+)
+@pytest.mark.parametrize("value", ["Anna", "<&>", "\x02x\x03", ""])
+def test_marks_change_nothing_else_of_what_a_template_puts_out(template: str, value: str) -> None:
+    texts = {
+        "t": template,
+        "base": "<{% block b %}{{ a }}{% endblock %}|{% block c %}{{ a }}{% endblock %}>",
+        "inc": "{{ a }}",
+    }
+    sources = Sources(texts, {})
+    unmarked, marked = Templates(sources), Templates(sources, marks_values=True)
+    clean = {ord(VALUE_BEGINS): None, ord(VALUE_ENDS): None}
+    printed = marked.render(marked.html("t"), {"a": value.translate(clean)})
+    assert printed.translate(clean) == unmarked.render(unmarked.html("t"), {"a": value.translate(clean)}).translate(
+        clean
+    )
+    html, _ = Stencils(inlines=False, makes_text=False).print(marked.render(marked.html("t"), {"a": value}))
+    assert VALUE_BEGINS not in html
+
+
+def test_what_a_block_inherits_keeps_its_holes() -> None:
+    texts = {
+        "base": "{% block b %}<p>{{ a }}</p>{% endblock %}",
+        "t": "{% extends 'base' %}{% block b %}{{ super() }}{% endblock %}",
+    }
+    templates = Templates(Sources(texts, {}), marks_values=True)
+    assert templates.render(templates.html("t"), {"a": "x"}) == f"<p>{Stencils.mark('x')}</p>"
