@@ -10,17 +10,18 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dkim
-import httpx
 import yaml
 
 from tests.support.dns import DnsServer
+from tests.support.program import Process, start, within
 from tierii_mta.authentication import dkim as ours
 from tierii_mta.rehearsal.personality import Personality
 from tierii_mta.rehearsal.sink import Sink
@@ -80,7 +81,7 @@ class Stage:
     submission_port: int
     settings: dict[str, Any]
     stack: AsyncExitStack
-    daemon: asyncio.subprocess.Process | None = None
+    daemon: Process | None = None
     sinks: dict[str, Sink] = field(default_factory=dict)
 
     @property
@@ -136,19 +137,17 @@ class Stage:
         environ: Mapping[str, str] | None = None,
     ) -> Done:
         """Run a command of ours and check its exit code (None: any); `environ` adds to our own environment."""
-        process = await asyncio.create_subprocess_exec(
-            *program,
-            "--config",
-            str(self.config),
-            *map(str, arguments),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            stdin=asyncio.subprocess.DEVNULL,
-            cwd=self.folder,
-            env={**os.environ, **(environ or {})},
-        )
-        out, err = await process.communicate()
-        done = Done(process.returncode or 0, out.decode(), err.decode())
+        with TemporaryDirectory(dir=self.folder, prefix="said-") as said:
+            out, err = Path(said, "out"), Path(said, "err")
+            process = await self._begin(map(str, arguments), out, err, program=program, environ=environ)
+            try:
+                await within(
+                    process.wait(), f"the end of {arguments}", lambda: f"{err.read_text()}\n{self.daemon_log()}"
+                )
+            finally:
+                if process.returncode is None:
+                    process.kill()
+            done = Done(process.returncode or 0, out.read_text(), err.read_text())
         assert "Traceback" not in done.err, done.err
         if code is not None:
             assert done.code == code, f"{arguments}: exit {done.code}\n{done.out}\n{done.err}\n{self.daemon_log()}"
@@ -157,31 +156,50 @@ class Stage:
     async def start_daemon(self, program: Sequence[str] = PROGRAM, environ: Mapping[str, str] | None = None) -> None:
         """Start `serve` and wait until it answers; a control of a test names a sabotaged program instead of ours."""
         await self._web_is_silent()
-        log = (self.folder / "daemon.log").open("ab")
-        self.daemon = await asyncio.create_subprocess_exec(
-            *program,
-            "--config",
-            str(self.config),
-            "serve",
-            stdout=log,
-            stderr=log,
-            stdin=asyncio.subprocess.DEVNULL,
-            env={**os.environ, **(environ or {})},
-        )
-        log.close()
-        for _ in range(300):
+        log = self.folder / "daemon.log"
+        self.daemon = await self._begin(["serve"], log, log, program=program, environ=environ)
+        for _ in range(1500):
             if self.daemon.returncode is not None:
                 break
             if (self.folder / "data" / "control.sock").exists() and await self._web_answers():
                 return
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.02)
         raise AssertionError(f"the daemon did not come up\n{self.daemon_log()}")
 
+    async def _begin(
+        self,
+        arguments: Iterable[str],
+        out: Path,
+        err: Path,
+        *,
+        program: Sequence[str],
+        environ: Mapping[str, str] | None,
+    ) -> Process:
+        """Start our program, or one that a test names, with the settings of this stage."""
+        line = ["--config", str(self.config), *arguments]
+        if program is PROGRAM and environ is None:
+            return await start(line, folder=self.folder, out=out, err=err)
+        with out.open("ab") as to_out, err.open("ab") as to_err:
+            return await asyncio.create_subprocess_exec(
+                *program,
+                *line,
+                stdout=to_out,
+                stderr=to_err,
+                stdin=asyncio.subprocess.DEVNULL,
+                cwd=self.folder,
+                env={**os.environ, **(environ or {})},
+            )
+
     async def _web_answers(self) -> bool:
+        """Ask on a bare connection: an HTTP client reads all certificates of the machine first, at each question."""
         try:
-            async with httpx.AsyncClient() as client:
-                return (await client.get(f"{self.base_url}/healthz")).status_code == 200
-        except httpx.TransportError:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.web_port)
+            try:
+                writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+                return b" 200 " in await within(reader.readline(), "an answer of the web child", self.daemon_log)
+            finally:
+                writer.close()
+        except OSError:
             return False
 
     async def _web_is_silent(self) -> None:
@@ -197,7 +215,7 @@ class Stage:
         assert self.daemon is not None
         if self.daemon.returncode is None:
             self.daemon.send_signal(number)
-        code = await self.daemon.wait()
+        code = await within(self.daemon.wait(), "the end of the daemon", self.daemon_log)
         self.daemon = None
         return code
 
@@ -298,4 +316,4 @@ async def open_stage(folder: Path, **overrides: Any) -> AsyncIterator[Stage]:
         finally:
             if stage.daemon is not None and stage.daemon.returncode is None:
                 stage.daemon.kill()
-                await stage.daemon.wait()
+                await within(stage.daemon.wait(), "the end of a daemon that was killed", stage.daemon_log)
