@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import CommandLine
+from tests.support.program import LIMIT_S
 from tierii_mta.queue.delivery import State
 
 PROGRAM = [sys.executable, "-m", "tierii_mta.cli.main"]
@@ -229,7 +230,7 @@ def test_following_the_log_shows_what_happens_until_it_is_interrupted(
     cli("pause", "welcome")
     new = json.loads(following.stdout.readline())
     following.send_signal(signal.SIGINT)
-    rest, err = following.communicate()
+    rest, err = following.communicate(timeout=LIMIT_S)
 
     assert old == ["campaign.created", "campaign.started"]
     assert new["type"] == "campaign.paused"

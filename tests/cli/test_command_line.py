@@ -13,6 +13,7 @@ import click
 import pytest
 
 from tests.cli.conftest import CommandLine
+from tests.support.program import LIMIT_S
 from tierii_mta.cli import main
 from tierii_mta.cli.invocation import Command
 
@@ -113,7 +114,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     process = subprocess.Popen([*PROGRAM, "config", "show"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.close()
-    _, err = process.communicate()
+    _, err = process.communicate(timeout=LIMIT_S)
 
     assert process.returncode == 128 + signal.SIGPIPE
     assert not err
@@ -130,10 +131,10 @@ def test_the_sink_runs_until_it_is_interrupted(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     host, _, port = json.loads(process.stdout.readline())["listening"].rpartition(":")
-    with smtplib.SMTP(host, int(port)) as client:
+    with smtplib.SMTP(host, int(port), timeout=60) as client:
         client.sendmail("a@x.example", ["gone@y.example", "b@y.example"], "Subject: hello\r\n\r\nhi\r\n")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
+    out, err = process.communicate(timeout=LIMIT_S)
 
     refused, received, stats = map(json.loads, out.splitlines())
     assert (refused["event"], refused["recipient"], refused["reply"][:9]) == ("refused", "gone@y.example", "550 5.1.1")

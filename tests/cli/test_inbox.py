@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import CommandLine
+from tests.support.program import LIMIT_S
 from tierii_mta.clock import Instant
 from tierii_mta.daemon.installation import open_installation
 from tierii_mta.daemon.settings import load_settings
@@ -92,7 +93,7 @@ def test_json_has_the_same(received: CommandLine) -> None:
 
 def test_raw_writes_the_octets_and_nothing_else(received: CommandLine, settings_file: Path) -> None:
     command = [sys.executable, "-m", "tierii_mta.cli.main", "--config", str(settings_file), "inbox", "show", "1"]
-    done = subprocess.run([*command, "--raw"], capture_output=True, check=True)
+    done = subprocess.run([*command, "--raw"], capture_output=True, check=True, timeout=LIMIT_S)
     assert done.stdout == RAW
     assert received("inbox", "show", "1", "--raw", "--json").code == 2
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.program import LIMIT_S
+
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 NOBODY = 65534
 # Everything is imported as root first: the interpreter's own folders need not be open to nobody.
@@ -38,7 +40,11 @@ def home() -> Iterator[Path]:
 
 def run_as(uid: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(uid), *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", SCRIPT, str(uid), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
     )
 
 

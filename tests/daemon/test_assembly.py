@@ -15,7 +15,7 @@ def test_a_second_daemon_does_not_touch_the_database_it_might_upgrade_under_the_
     data_dir.mkdir()
     lock = DaemonLock.take(data_dir)
     command = [sys.executable, "-m", "tierii_mta.cli.main", "--config", str(config), "serve"]
-    second = subprocess.run(command, capture_output=True, text=True, check=False)
+    second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     lock.release()
     assert second.returncode == 75, second.stderr
     assert "another daemon" in second.stderr

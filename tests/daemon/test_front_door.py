@@ -49,6 +49,7 @@ def refused(config: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     assert done.returncode == 78, done.stderr
     assert "Traceback" not in done.stderr
@@ -71,7 +72,7 @@ def activated(config: Path, sockets: Mapping[str, socket.socket]) -> Iterator[su
         yield daemon
     finally:
         daemon.kill()
-        daemon.wait()
+        daemon.wait(120)
 
 
 def presented(port: int) -> bytes:

@@ -29,6 +29,7 @@ def test_systemd_finds_little_exposed() -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     found = re.search(r"Overall exposure level for tierii-mta\.service: ([0-9.]+)", said.stdout)
     if found is None:

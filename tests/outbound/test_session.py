@@ -275,7 +275,7 @@ def sink_port(unused_tcp_port_factory: Callable[[], int]) -> Iterator[int]:
     process = subprocess.Popen([SMTP_SINK, "-u", "nobody", f"127.0.0.1:{port}", "50"])
     yield port
     process.kill()
-    process.wait()
+    process.wait(120)
 
 
 async def test_smtp_sink_takes_pipelined_messages(sink_port: int, contexts: TlsContexts) -> None:

@@ -35,7 +35,7 @@ async def playing(text: str) -> AsyncIterator[tuple[Sink, list[Note]]]:
 
 async def talk(sink: Sink, dialogue: Callable[[smtplib.SMTP], Value]) -> Value:
     def run() -> Value:
-        with smtplib.SMTP(*sink.address, local_hostname="client.example") as client:
+        with smtplib.SMTP(*sink.address, local_hostname="client.example", timeout=60) as client:
             return dialogue(client)
 
     return await asyncio.to_thread(run)
@@ -240,7 +240,7 @@ async def test_a_given_certificate_is_the_one_shown(tmp_path: Path) -> None:
     async with Sink(Personality.load(tmp_path / "sink.yaml")) as sink:
 
         def run() -> None:
-            with smtplib.SMTP("localhost", sink.port) as client:
+            with smtplib.SMTP("localhost", sink.port, timeout=60) as client:
                 client.starttls(context=ssl.create_default_context(cadata=certificate.decode()))
                 send(client, "b@y.example")
 

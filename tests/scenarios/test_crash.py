@@ -1,12 +1,12 @@
 """Story: the daemon is killed in the middle of a campaign, again and again; everybody gets the mail."""
 
-import asyncio
 import signal
 import sqlite3
 from collections import Counter
 from pathlib import Path
 
 from tests.scenarios.stage import open_stage
+from tests.support.program import within
 from tierii_mta.storage.backend import SQLITE_FILE
 
 RECIPIENTS = 600
@@ -21,8 +21,7 @@ async def test_nobody_is_lost_and_doubles_are_at_most_what_was_on_the_wire(tmp_p
         for _ in range(3):
             seen = len(sink.received)
             await stage.start_daemon()
-            while len(sink.received) < seen + 60:
-                await asyncio.sleep(0.01)
+            await within(sink.arrived(seen + 60), "60 more mails", stage.daemon_log)
             await stage.stop_daemon(signal.SIGKILL)
             with sqlite3.connect(stage.folder / "data" / SQLITE_FILE) as database:
                 assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from tests.scenarios.stage import PROGRAM, Stage, open_stage
+from tests.support.program import comes_true, within
 from tierii_mta.storage.backend import SQLITE_FILE
 
 CONTACTS = 6_000
@@ -16,10 +17,9 @@ async def test_a_half_loaded_campaign_is_neither_resumed_nor_sent_and_may_be_can
         await stage.start_daemon()
         file = stage.campaign("half", [{"email": f"h{number}@plain.example"} for number in range(CONTACTS)])
         loading = await asyncio.create_subprocess_exec(*PROGRAM, "--config", stage.config, "--quiet", "enqueue", file)
-        while not _rows(stage):
-            await asyncio.sleep(0.01)
+        await comes_true(lambda: _rows(stage), "rows are written", stage.daemon_log)
         loading.kill()
-        await loading.wait()
+        await within(loading.wait(), "the end of an enqueue that was killed")
         assert 0 < _rows(stage) < CONTACTS
         refused = await stage.run("resume", "half", code=7)
         assert "draft" in refused.err

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_lock_that_is_never_released_ends_in_words(tmp_path: Path) -> None:
         assert len(waiting()) == 1, "who asks again takes the same place in the queue"
     lock.close()
     for thread in waiting():
-        thread.join()
+        thread.join(60)
     with taken_by_another(path):
         pass  # what was left behind let it go
 
@@ -51,18 +52,19 @@ def test_who_waits_gets_the_lock_when_it_is_released_and_gives_it_back(tmp_path:
         def work() -> None:
             with lock.held():
                 held.set()
-                go.wait()
+                go.wait(60)
 
         worker = threading.Thread(target=work)
         worker.start()
+        deadline = time.monotonic() + 60
         while not waiting():
-            pass
+            assert time.monotonic() < deadline, "nobody waits for the lock"
         assert not held.is_set()
-    held.wait()
+    assert held.wait(60)
     with pytest.raises(BlockingIOError), taken_by_another(path):
         pass
     go.set()
-    worker.join()
+    worker.join(60)
     with taken_by_another(path):
         pass
     with lock.held(), pytest.raises(BlockingIOError), taken_by_another(path):
@@ -76,11 +78,11 @@ def test_a_lock_that_was_given_up_and_came_late_is_asked_for_again(tmp_path: Pat
     with taken_by_another(path), pytest.raises(Unavailable), lock.held():
         pass
     for thread in waiting():
-        thread.join()
+        thread.join(60)
     with taken_by_another(path), pytest.raises(Unavailable), lock.held():
         pass
     for thread in waiting():
-        thread.join()
+        thread.join(60)
     with lock.held():
         pass
     lock.close()

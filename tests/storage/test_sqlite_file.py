@@ -272,5 +272,5 @@ def test_the_daemon_lock_goes_with_its_process(tmp_path: Path) -> None:
         "import os, sys; from pathlib import Path; from tierii_mta.storage.locks import DaemonLock; "
         "DaemonLock.take(Path(sys.argv[1])); os._exit(9)"
     )
-    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 9
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=120).returncode == 9
     DaemonLock.take(tmp_path).release()
