@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.workshop import CAMPAIGN, Workshop
+from tierii_mta.campaigns.guards import Guard
 from tierii_mta.campaigns.problems import CampaignInvalid
 from tierii_mta.campaigns.specification import load, parse, read
 from tierii_mta.campaigns.specification.references import resolve
@@ -97,8 +98,6 @@ def test_findings_of_all_kinds_come_together_in_the_order_of_the_file() -> None:
         'schedule: {window: {days: [mon], from: "09:00", to: "17:00"}}',
         "tracking: {opens: true}",
         "tracking: {clicks: true}",
-        "guards: {bounce: 5%}",
-        "notify: {when: [completed], to: [ops@example.com]}",
         "transport: {use: smarthost}",
         "transport: {fallback: [smarthost]}",
         "follow_ups: [{id: nudge, after: 3d}]",
@@ -228,3 +227,38 @@ def test_the_reference_page_shows_files_that_load() -> None:
     assert len(blocks) == 2
     for block in blocks:
         assert parse(block, path=Path("c.yaml")).id == "spring-2026"
+
+
+def test_guards_stand_over_a_campaign_that_asks_for_none() -> None:
+    limits = parse(CAMPAIGN, path=Path("c.yaml")).specification.guards.limits
+    assert limits.shares == {Guard.BOUNCE: 0.05, Guard.COMPLAINT: 0.003}
+    assert (limits.min_sample, limits.pauses, limits.first) == (200, True, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "finding"),
+    [
+        ("guards: {bounce: 500%}", "guards.bounce"),
+        ("guards: {window: 5s}", "guards.window"),
+        ("guards: {canary: 0}", "guards.canary"),
+        ("guards: {canary: 0%}", "guards.canary"),
+        ("guards: {canary: yes}", "guards.canary"),
+        ("guards: {action: cancel}", "guards.action"),
+        ("notify: {when: [finished], to: [ops@example.com]}", "notify.when"),
+        ("notify: {when: [completed], to: [nobody]}", "notify.to"),
+        ("notify: {when: [completed], to: []}", "notify.to"),
+    ],
+)
+def test_guards_and_notices_are_checked(line: str, finding: str) -> None:
+    (found,) = problems(with_line(line))
+    assert finding in found
+
+
+@pytest.mark.parametrize("canary", ["5%", "0.05", "500"])
+def test_a_canary_is_read_back_as_it_was_written(canary: str) -> None:
+    first = parse(
+        with_line(f"guards: {{canary: {canary}, complaint: null, deferral: 50%, window: 2h}}"), path=Path("c.yaml")
+    ).specification
+    again = read(first.canonical())
+    assert again.guards == first.guards
+    assert again.guards.limits.first == (500 if canary == "500" else 0.05)

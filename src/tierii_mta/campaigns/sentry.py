@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from tierii_mta.campaigns import specification
 from tierii_mta.campaigns.guards import (
     MEMORY,
     Guard,
@@ -25,6 +24,7 @@ from tierii_mta.campaigns.guards import (
     Watch,
     is_over,
 )
+from tierii_mta.campaigns.specification.oversight import GuardsSection
 from tierii_mta.clock import Clock, Instant, later
 from tierii_mta.errors import TieriiError
 from tierii_mta.events import Event, EventType
@@ -158,7 +158,12 @@ class Sentry:
 
 def limits_of(kept: Mapping[str, Json]) -> Limits:
     """Return the guards of a kept specification (`Snapshot.specification`)."""
-    return specification.read(cast("Mapping[str, Any]", kept)["campaign"]).guards.limits
+    try:
+        asked = cast("Mapping[str, Any]", kept)["campaign"].get("guards", {})
+        return GuardsSection.model_validate(asked).limits
+    except (AttributeError, LookupError, TypeError, ValueError) as fault:
+        _log.error("the guards of a campaign are damaged in the store, so those of others stand over it: %s", fault)
+        return GuardsSection().limits
 
 
 def sight_of(kind: EventType, data: Mapping[str, Any]) -> Sight | None:

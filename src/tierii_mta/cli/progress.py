@@ -80,7 +80,8 @@ async def follow(
             return counts
         if needs_daemon:
             if record.state is CampaignState.PAUSED:
-                raise Refused("is paused", where=campaign, remedy=record.reason or "resume it")
+                why = f"is paused: {record.reason}" if record.reason else "is paused"
+                raise Refused(why, where=campaign, remedy=f"tierii-mta resume {campaign}")
             if await _answers(installation):
                 last_seen = clock.monotonic()
             elif clock.monotonic() - last_seen >= _DAEMON_PATIENCE_SECONDS:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tierii_mta.campaigns.store import CampaignRecord
+from tierii_mta.campaigns.store import CampaignRecord, CampaignState
 from tierii_mta.cli.installation import ask_daemon, opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
 from tierii_mta.cli.progress import Progress, follow
@@ -57,7 +57,7 @@ async def show_campaign(call: Invocation, installation: Installation, campaign: 
     marks = dict(await installation.campaigns.marks(campaign))
     failures = await installation.campaigns.failures(campaign)
     now = installation.clock.now()
-    summary = {
+    summary: dict[str, Any] = {
         "campaign": campaign,
         "state": str(record.state),
         "counts": counts,
@@ -65,7 +65,15 @@ async def show_campaign(call: Invocation, installation: Installation, campaign: 
         "metrics": _metrics(record, counts, marks, bounced=failures.get(FailureReason.BOUNCED, 0), now=now),
     }
     lines = [f"{campaign}  {call.output.paint(record.state)}  created {rfc3339(record.created_at)}"]
-    lines += [f"  {'because':<14}{record.reason}"] if record.reason else []
+    if record.reason:
+        summary["reason"] = record.reason
+        lines.append(f"  {'because':<14}{record.reason}")
+    if record.state is CampaignState.PAUSED:
+        summary["command"] = f"tierii-mta resume {campaign}"
+        lines.append(f"  {'go on with':<14}{summary['command']}")
+    if record.canary is not None:
+        summary["canary"] = record.canary
+        lines.append(f"  {'canary':<14}{record.canary} go first; the others wait until they have ended")
     lines += [f"  {call.output.paint(name)}{' ' * (14 - len(name))}{count}" for name, count in counts.items() if count]
     lines += [f"  {reason:<14}{count}  (of those failed)" for reason, count in failures.items()]
     lines += [f"  {name:<14}{count}  (mark)" for name, count in marks.items() if count]

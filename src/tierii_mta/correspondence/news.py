@@ -74,6 +74,17 @@ def _reply(event: Event) -> str:
     return f"{who} replied{_about(event)}{words}"
 
 
+def _paused(event: Event) -> str:
+    because = f": {_fact(event, 'reason')}" if event.data.get("reason") else ""
+    return f"campaign {event.campaign_id} is paused{because}; tierii-mta resume {event.campaign_id}"
+
+
+def _guard(event: Event) -> str:
+    if event.data.get("action") == "pause":
+        return f"campaign {event.campaign_id} is paused by {_fact(event, 'reason')}; {_fact(event, 'command')}"
+    return f"campaign {event.campaign_id} goes on in spite of {_fact(event, 'reason')}"
+
+
 _RULES: Mapping[EventType, _Rule] = {
     EventType.REPLIED: _Rule(Topic.REPLY, Severity.NORMAL, _reply),
     EventType.COMPLAINED: _Rule(
@@ -88,16 +99,22 @@ _RULES: Mapping[EventType, _Rule] = {
             f"{_fact(e, 'inbox')}: {_fact(e, 'reasons')}"
         ),
     ),
+    EventType.CAMPAIGN_SCHEDULED: _Rule(
+        Topic.CAMPAIGN, Severity.LOW, lambda e: f"campaign {e.campaign_id} is scheduled"
+    ),
+    EventType.CAMPAIGN_STARTED: _Rule(Topic.CAMPAIGN, Severity.LOW, lambda e: f"campaign {e.campaign_id} has started"),
+    EventType.CAMPAIGN_PAUSED: _Rule(Topic.CAMPAIGN, Severity.NORMAL, _paused),
+    EventType.CAMPAIGN_RESUMED: _Rule(Topic.CAMPAIGN, Severity.LOW, lambda e: f"campaign {e.campaign_id} goes on"),
     EventType.CAMPAIGN_COMPLETED: _Rule(
         Topic.CAMPAIGN, Severity.LOW, lambda e: f"campaign {e.campaign_id} is complete"
     ),
-    EventType.CAMPAIGN_PAUSED: _Rule(Topic.CAMPAIGN, Severity.NORMAL, lambda e: f"campaign {e.campaign_id} is paused"),
+    EventType.CAMPAIGN_CANCELLED: _Rule(
+        Topic.CAMPAIGN, Severity.LOW, lambda e: f"campaign {e.campaign_id} is cancelled"
+    ),
     EventType.CAMPAIGN_FAILED: _Rule(
         Topic.CAMPAIGN, Severity.HIGH, lambda e: f"campaign {e.campaign_id} failed: {_fact(e, 'reason')}"
     ),
-    EventType.CAMPAIGN_GUARD_TRIPPED: _Rule(
-        Topic.GUARD, Severity.HIGH, lambda e: f"a guard of campaign {e.campaign_id} tripped: {_fact(e, 'reason')}"
-    ),
+    EventType.CAMPAIGN_GUARD_TRIPPED: _Rule(Topic.GUARD, Severity.HIGH, _guard),
     EventType.LANE_SUSPENDED: _Rule(
         Topic.LANE, Severity.HIGH, lambda e: f"mail to {_fact(e, 'domain')} is suspended: {_fact(e, 'reason')}"
     ),
@@ -134,21 +151,33 @@ def news_of(event: Event) -> News | None:
     rule = _RULES.get(event.type)
     if rule is None:
         return None
-    return News(topic=rule.topic, severity=rule.severity, sentence=rule.words(event), event=event)
+    is_warning = event.type is EventType.CAMPAIGN_GUARD_TRIPPED and event.data.get("action") != "pause"
+    severity = Severity.NORMAL if is_warning else rule.severity
+    return News(topic=rule.topic, severity=severity, sentence=rule.words(event), event=event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
     """Several things told at once."""
 
-    shown: Sequence[News]  # most urgent first, then oldest first
-    left_out: int
+    news: Sequence[News]  # most urgent first, then oldest first
+    more: int  # that are only counted
 
     @classmethod
     def of(cls, news: Sequence[News], *, more: int = 0) -> Self:
         """Return the digest of at least one thing, and of so many `more` that are only counted."""
         ordered = sorted(news, key=lambda one: (-one.severity, one.event.seq or 0))
-        return cls(shown=ordered[:_SHOWN], left_out=len(ordered[_SHOWN:]) + more)
+        return cls(news=ordered, more=more)
+
+    @property
+    def shown(self) -> Sequence[News]:
+        """Those that are written out."""
+        return self.news[:_SHOWN]
+
+    @property
+    def left_out(self) -> int:
+        """How many are not."""
+        return len(self.news[_SHOWN:]) + self.more
 
     @property
     def subject(self) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 import structlog
 
+from tierii_mta.campaigns.notices import campaign_rule
 from tierii_mta.clock import sortable_id
 from tierii_mta.correspondence.hooks import Hook, HookCaller
 from tierii_mta.correspondence.mailbox import Postman
@@ -48,6 +49,7 @@ class Correspondence:
             metrics=metrics,
         )
         rules = list(_rules(installation, notices, self._caller))
+        rules.append(campaign_rule(installation.sentry.kept, lambda to: _mail_way(installation, to, notices)))
         self._notifier = Notifier(readers=installation.event_readers, rules=rules, clock=installation.clock)
 
     def services(self, roles: frozenset[str]) -> Iterator[Service]:
@@ -90,7 +92,11 @@ def _way(
         return LogWay()
     if "@" not in target:
         return HookWay(caller, known[target], installation.clock)
-    to, settings = Address.parse(target), installation.settings
+    return _mail_way(installation, Address.parse(target), notices)
+
+
+def _mail_way(installation: Installation, to: Address, notices: Intake) -> Way:
+    settings = installation.settings
     own = installation.dsn_domains.get(to.domain) or next(iter(settings.domains), settings.hostname)
     return MailWay(notices, to, domain=own, hostname=settings.hostname, clock=installation.clock)
 

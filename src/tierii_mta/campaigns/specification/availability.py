@@ -57,8 +57,6 @@ _MISSING = (
     _Missing(("follow_ups",), _is_set, "a follow-up"),
     _Missing(("transport", "use"), _is_other_than("direct-mx"), "a transport other than direct-mx"),
     _Missing(("transport", "fallback"), _is_set, "a fallback transport"),
-    _Missing(("guards",), _is_set, "a guard"),
-    _Missing(("notify",), _is_set, "a notification"),
 )
 
 
