@@ -63,7 +63,7 @@ def people(stage: Stage, name: str, domains: Sequence[str], each: int) -> Path:
         rows = csv.writer(file)
         rows.writerow(["email", "first_name"])
         rows.writerows([f"{name}{number}@{domain}", f"P{number}"] for number in range(each) for domain in domains)
-    campaign = stage.campaign(name, [])
+    campaign = stage.campaign(name, [], guards={"action": "warn"})
     specification = yaml.safe_load(campaign.read_text()) | {"contacts": [{"type": "csv", "path": f"{name}.csv"}]}
     campaign.write_text(yaml.safe_dump(specification))
     return campaign
