@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from tests.support.clock import ManualClock
+from tierii_mta.campaigns.lists import ContactLists
 from tierii_mta.campaigns.store import Added, CampaignRecord, CampaignStore, Draft, NewRecipient, Snapshot
 from tierii_mta.clock import Instant, later, sortable_id
 from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionList, SuppressionReason
@@ -49,6 +50,7 @@ class Installation:
         self.campaigns: CampaignStore = self.db.campaigns
         self.suppression: SuppressionList = self.db.suppression
         self.accounts: AccountStore = self.db.accounts
+        self.lists: ContactLists = self.db.contact_lists
 
     async def another(self) -> "Installation":
         other = Installation(self.database, self.folder, self.clock)

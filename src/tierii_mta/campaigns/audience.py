@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from tierii_mta.campaigns.cleaning import Cleaner, Fields, Person, RowRejected
 from tierii_mta.campaigns.feeds import Feed, Row
-from tierii_mta.campaigns.specification import Specification
+from tierii_mta.campaigns.specification.sections import SchemaSection
 from tierii_mta.campaigns.stages import Meter, Stage
 from tierii_mta.campaigns.sweep import Sweeper
 from tierii_mta.clock import Clock
@@ -123,12 +123,20 @@ class Enrichment(Protocol):
         """Every contact was seen: end what was begun, and return what the operator should know."""
 
 
+class Rules(Protocol):
+    """What a campaign file says of contacts."""
+
+    @property
+    def schema_(self) -> SchemaSection:
+        """What a row has to hold."""
+
+
 class Audience:
     """The contacts of one campaign."""
 
     def __init__(
         self,
-        specification: Specification,
+        rules: Rules,
         feeds: Sequence[Feed],
         *,
         header_fields: frozenset[str],
@@ -141,7 +149,7 @@ class Audience:
         self.feeds, self._key_of, self._clock, self._meter = feeds, key_of, clock, meter
         self._faults, self._enrichments = FaultLog(clock), enrichments
         self._told: list[str] = []
-        schema = specification.schema_
+        schema = rules.schema_
         self._cleaner = Cleaner(required=schema.required, types=schema.types, header_fields=header_fields)
         self._sweeper = Sweeper(self._cleaner)
 

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {  # in the order of a newcomer's day
     "why": "tierii_mta.cli.why:why",
     "events": "tierii_mta.cli.events:events",
     "queue": "tierii_mta.cli.queue:queue",
+    "list": "tierii_mta.cli.lists:lists",
     "suppress": "tierii_mta.cli.suppress:suppress",
     "inbox": "tierii_mta.cli.inbox:inbox",
     "user": "tierii_mta.cli.user:user",

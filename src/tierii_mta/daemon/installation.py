@@ -44,6 +44,7 @@ from tierii_mta.storage.database import Database
 
 if TYPE_CHECKING:  # they bring an HTTP client and a second half of SQLAlchemy, which commands need not wait for
     from tierii_mta.campaigns.feeds import Sources
+    from tierii_mta.campaigns.lists import ContactLists
     from tierii_mta.correspondence.notify import EventReaders
 
 _SECRET_OCTETS = 32
@@ -60,6 +61,7 @@ class Installation:
     operator: QueueOperator
     campaigns: CampaignStore
     suppression: SuppressionList
+    contact_lists: "ContactLists"
     inbox: Inbox
     accounts: AccountStore
     reports: ReportStore
@@ -108,7 +110,7 @@ class Installation:
         from tierii_mta.campaigns.feeds import Reach, Sources  # noqa: PLC0415 see above
         from tierii_mta.storage.foreign import ForeignDatabases  # noqa: PLC0415
 
-        return Sources(databases=ForeignDatabases(), reach=Reach(self.settings.feeds.allow))
+        return Sources(databases=ForeignDatabases(), reach=Reach(self.settings.feeds.allow), lists=self.contact_lists)
 
     @cached_property
     def sender(self) -> Sender:
@@ -174,6 +176,7 @@ async def open_installation(
             database.operator,
             database.campaigns,
             database.suppression,
+            database.contact_lists,
             database.inbox,
             database.accounts,
             database.reports,

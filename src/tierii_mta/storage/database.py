@@ -18,6 +18,7 @@ from tierii_mta.storage.conversations import StoredCorrespondence
 from tierii_mta.storage.event_readers import StoredEventReaders
 from tierii_mta.storage.greylist import StoredCorrespondents, StoredGreylist
 from tierii_mta.storage.inbox import StoredInbox
+from tierii_mta.storage.lists import StoredLists
 from tierii_mta.storage.mailbox_jobs import StoredMailboxJobs
 from tierii_mta.storage.migrate import bring_up_to_date
 from tierii_mta.storage.operator import StoredOperator
@@ -42,6 +43,7 @@ class Database:
         self.campaigns = StoredCampaigns(connections, clock, node)
         self.operator = StoredOperator(connections, clock, node)
         self.suppression = StoredSuppressions(connections, clock, node)
+        self.contact_lists = StoredLists(connections)
         self.inbox = StoredInbox(connections)
         self.intray = StoredIntray(connections)
         self.correspondence = StoredCorrespondence(connections)

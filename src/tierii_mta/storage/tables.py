@@ -294,3 +294,20 @@ suspension = Table(
     Column("reason", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
+
+contact_list = Table(
+    "contact_list",
+    metadata,
+    Column("number", BigInteger, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+list_member = Table(
+    "list_member",
+    metadata,
+    Column("list", BigInteger, primary_key=True, autoincrement=False),
+    Column("recipient_key", LargeBinary, primary_key=True),
+    Column("contact", Text, nullable=False),  # JSON
+)

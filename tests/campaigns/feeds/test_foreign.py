@@ -67,8 +67,3 @@ class TestForeignFeeds:
     def test_the_types_that_are_installed_are_named_where_one_is_not(self, workshop: Workshop) -> None:
         with pytest.raises(CampaignInvalid, match="did you mean ledger"):
             workshop.campaign(BASE + "  - {type: legder}\n")
-
-
-def test_a_stored_list_is_refused_with_a_clear_word(workshop: Workshop) -> None:
-    with pytest.raises(CampaignInvalid, match="a stored list is not available in this version"):
-        workshop.campaign(BASE + "  - {type: list, name: newsletter}\n")

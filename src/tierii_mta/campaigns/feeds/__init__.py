@@ -5,6 +5,7 @@ json_file    JSON and JSON Lines             json_stream  a large JSON document 
 items        rows from mappings, inline      table        SQL, and the port to databases
 pages        HTTP, page by page              fetch        one page, with patience
 reach        which servers may be asked      foreign      feeds that packages bring
+stored       lists that are kept here
 
 Owns opening them in the order of the campaign file, all before the first row is read: a wrong password is told at once.
 """
@@ -27,6 +28,7 @@ from tierii_mta.campaigns.feeds.items import InlineItems
 from tierii_mta.campaigns.feeds.json_file import JsonFile
 from tierii_mta.campaigns.feeds.pages import HttpPages
 from tierii_mta.campaigns.feeds.reach import Reach
+from tierii_mta.campaigns.feeds.stored import Lists, StoredContacts
 from tierii_mta.campaigns.feeds.table import Databases, TableRows
 from tierii_mta.campaigns.specification import (
     Campaign,
@@ -41,6 +43,7 @@ from tierii_mta.campaigns.specification import (
 from tierii_mta.campaigns.stages import Meter, Stage
 from tierii_mta.clock import Clock
 from tierii_mta.errors import CheckFailed
+from tierii_mta.yaml12 import nearest
 
 __all__ = ["Databases", "Feed", "Reach", "Row", "Sources", "open_feeds"]
 
@@ -50,6 +53,7 @@ class Sources:
     """What feeds need of the installation."""
 
     databases: Databases | None = None  # None: no sql feed can be read
+    lists: Lists | None = None  # None: none are kept
     reach: Reach = field(default_factory=Reach)
     tls: ssl.SSLContext | None = None  # whom https feeds trust; None: whom the system trusts
 
@@ -98,9 +102,22 @@ class _Opening:
             case ForeignFeed():
                 return self._foreign(feed, number)
             case ListFeed():
-                raise CheckFailed("stored lists are not available in this version", where=str(self.campaign.path))
+                return await self._list(feed, number)
             case _:
                 assert_never(feed)
+
+    async def _list(self, feed: ListFeed, number: int) -> Feed:
+        lists = self.sources.lists
+        with self.meter.timing(Stage.INGEST):
+            known = await lists.names() if lists is not None else ()
+        if lists is None or feed.name not in known:
+            meant = nearest(feed.name, known)
+            raise CheckFailed(
+                f"there is no list {feed.name!r}",
+                where=self.campaign.document.where(("contacts", number, "name")),
+                remedy=f"did you mean {meant!r}?" if meant else "`tierii-mta list import` makes one",
+            )
+        return StoredContacts(feed.name, lists.members(feed.name), self.meter)
 
     def _file(self, number: int, name: str, encoding: str) -> tuple[Path, Charset]:
         path = self.campaign.file(name)

@@ -39,7 +39,6 @@ class _Missing:
 
 
 _MISSING = (
-    _Missing(("contacts", "*", "type"), lambda value: value == "list", "a stored list"),
     _Missing(("campaign", "pool"), _is_other_than("default"), "a pool of a campaign's own"),
     _Missing(("batch", "delay"), _is_other_than("0s", "0", 0), "a delay between batches"),
     _Missing(("batch_delay",), _is_other_than("0s", "0", 0), "a delay between batches"),

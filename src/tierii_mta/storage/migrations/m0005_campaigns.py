@@ -14,4 +14,10 @@ STATEMENTS = (
     "ALTER TABLE campaign ADD COLUMN canary BIGINT",
     # --- suppression of all that one domain sends
     "ALTER TABLE campaign ADD COLUMN sender TEXT",
+    # --- contacts that are kept here under a name
+    """CREATE TABLE contact_list (
+        number {serial}, name TEXT NOT NULL UNIQUE, created_at BIGINT NOT NULL, changed_at BIGINT NOT NULL)""",
+    """CREATE TABLE list_member (
+        list BIGINT NOT NULL REFERENCES contact_list (number), recipient_key {blob} NOT NULL, contact TEXT NOT NULL,
+        PRIMARY KEY (list, recipient_key))""",
 )
