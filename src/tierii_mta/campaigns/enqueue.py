@@ -93,7 +93,7 @@ async def enqueue(
         known = Known(suppression=suppression, recent=recent, providers=providers)
         rules = rules_of(campaign, clock, known, columns=run.columns)
         await run.screen([*screens, *rules, run.compliance], names, judged, chosen)
-        summary = await run.inquire(draft, names)
+        summary = await run.inquire(draft, names, chosen)
         loader = Loader(
             campaign.specification, store, clock, summary, meter=meter, limit=options.limit, reserve=reserve
         )
@@ -208,7 +208,7 @@ class _Run:
             remedy = "fill these columns (map renames yours); see docs/operate/check.md"
         raise CheckFailed(what, where=self.campaign.document.where(("contacts",)), remedy=remedy)
 
-    async def inquire(self, draft: Draft, feeds: Sequence[str]) -> Summary:
+    async def inquire(self, draft: Draft, feeds: Sequence[str], chosen: Spool) -> Summary:
         """Try each kind of contact, ask the examiner; return what will not be loaded."""
         max_bytes = self.sender.max_message_bytes
         inquiry = Inquiry(self.campaign, self._expansion, draft.snapshot, max_bytes=max_bytes, now=self.clock.now())
@@ -221,6 +221,8 @@ class _Run:
                 feeds=feeds,
                 left_out=self.compliance.left_out,
                 problems=tuple(inquiry.problems(self.survey)),
+                contacts=chosen,
+                show=self.show,
             )
         )
         is_whole = self.options.only is None

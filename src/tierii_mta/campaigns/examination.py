@@ -4,7 +4,7 @@ Owns what is shown to the examiner: everybody who is written to, then the whole 
 `campaigns.preflight` implements it.  Pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from tierii_mta.campaigns.problems import Problem
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.campaigns.spool import Waiting
 from tierii_mta.campaigns.store import Snapshot
+from tierii_mta.campaigns.summary import ShowProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class Subject:
     feeds: Sequence[str]  # their names; `Waiting.feed` counts them
     left_out: Mapping[Demand, int] = field(default_factory=dict)  # whom compliance profiles keep from being written to
     problems: Sequence[Problem] = ()  # what keeps kinds of contacts from getting their mail
+    contacts: Iterable[Waiting] = ()  # everybody who is written to, as often as it is asked for
+    show: ShowProgress = lambda _: None
 
 
 class Examiner(Protocol):

@@ -25,6 +25,7 @@ class Step(StrEnum):
 
     CHECKING = "checking"  # every row is judged
     SCREENING = "screening"  # who of the contacts is written to
+    RENDERING = "rendering"  # their mails are tried
     LOADING = "loading"  # contacts are accepted
 
 

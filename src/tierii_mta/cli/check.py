@@ -25,6 +25,7 @@ from tierii_mta.daemon.preflight import open_preflight, open_providers, setup_fo
 from tierii_mta.errors import ExitCode
 from tierii_mta.quantities import format_duration
 
+_LOOKED_AT = 3  # contacts drawn by lot whose mails are signed and read back
 _WORDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 
 
@@ -43,10 +44,8 @@ _offline = click.option("--offline", is_flag=True, help="Leave out what asks the
 _sample = click.option(
     "--sample",
     type=click.IntRange(0, 100_000),
-    default=3,
-    show_default=True,
     metavar="N",
-    help="Render N contacts drawn by lot, besides one of each kind.",
+    help="Render and look at N contacts drawn by lot and one of each kind, instead of rendering every contact.",
 )
 
 
@@ -56,7 +55,7 @@ _sample = click.option(
 @_offline
 @_sample
 @async_body
-async def check(call: Invocation, file: Path, *, strict: bool, offline: bool, sample: int) -> ExitCode:
+async def check(call: Invocation, file: Path, *, strict: bool, offline: bool, sample: int | None) -> ExitCode:
     """Check a campaign: file, templates, every contact, a signed sample, the DNS. Accepts nothing.
 
     Exit 3 if something would keep it from being sent; docs/operate/check.md lists the rules. Rejected rows go to
@@ -64,7 +63,8 @@ async def check(call: Invocation, file: Path, *, strict: bool, offline: bool, sa
     """
     campaign = specification.load(file, environ=os.environ)
     async with opened(call) as installation:
-        done = await _run(call, installation, campaign, Scope(is_strict=strict, sample=sample), is_live=not offline)
+        scope = Scope(is_strict=strict, sample=_LOOKED_AT if sample is None else sample, renders_all=sample is None)
+        done = await _run(call, installation, campaign, scope, is_live=not offline)
     _tell_findings(call, done.preflight)
     tell_notices(call, done.summary)
     return _end(call, campaign, done, {})
@@ -79,7 +79,7 @@ async def plan(call: Invocation, file: Path, *, strict: bool, offline: bool) -> 
     """Show what `enqueue` would do: findings, who is left out and why, where the mail goes, how long it takes."""
     campaign = specification.load(file, environ=os.environ)
     async with opened(call) as installation:
-        done = await _run(call, installation, campaign, Scope(is_strict=strict, sample=3), is_live=not offline)
+        done = await _run(call, installation, campaign, Scope(is_strict=strict, sample=_LOOKED_AT), is_live=not offline)
     for finding in done.preflight.findings:
         if finding.severity is not Severity.INFO:
             _tell(call, finding)
@@ -108,7 +108,7 @@ async def _run(
 ) -> _Done:
     """Go through all that `enqueue` does short of accepting, and ask every rule."""
     async with AsyncExitStack() as stack:
-        press = PressPool(installation.clock, workers=1)
+        press = PressPool(installation.clock)
         stack.push_async_callback(press.close)
         providers = await stack.enter_async_context(open_providers(installation, campaign, is_live=is_live))
         preflight = await stack.enter_async_context(
@@ -174,6 +174,7 @@ def _end(call: Invocation, campaign: Campaign, done: _Done, more: Mapping[str, A
         "left_out": list(preflight.left_out),
         "profiles": {profile.name: profile.version for profile in preflight.profiles},
         "notices": list(summary.notices),
+        "rendered": preflight.rendered,
         **more,
     }
     if not counts["errors"]:

@@ -27,10 +27,12 @@ from tierii_mta.campaigns.preflight.history import DayCount
 from tierii_mta.campaigns.preflight.probe import open_probe
 from tierii_mta.campaigns.preflight.run import Preflight, Scope, Tools, World
 from tierii_mta.campaigns.preflight.specimens import OwnPress
+from tierii_mta.campaigns.press import Press
 from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.snapshot import make_snapshot
 from tierii_mta.campaigns.specification import parse
 from tierii_mta.campaigns.spool import Waiting
+from tierii_mta.campaigns.summary import Progress
 from tierii_mta.clock import Instant
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
@@ -107,24 +109,31 @@ class Bench:
     history: Sequence[DayCount] = ()
     postal_address: str | None = "1 Main St, Oakland CA"
     clock: ManualClock = field(default_factory=ManualClock)
+    press: Press | None = None
+    max_message_bytes: int = 25_000_000
+    shown: list[Progress] = field(default_factory=list)
 
     async def examine(self, world: World | None = None, scope: Scope | None = None) -> Preflight:
         """Run the rules over the campaign as it stands now."""
         (self.folder / "mail.html.j2").write_text(self.html)
         campaign = parse(self.file, path=self.folder / "campaign.yaml")
         sender = Sender(
-            domains={self.domain.name: self.domain}, public_url=self.public_url, postal_address=self.postal_address
+            domains={self.domain.name: self.domain},
+            public_url=self.public_url,
+            postal_address=self.postal_address,
+            max_message_bytes=self.max_message_bytes,
         )
         tools = Tools(
             codec=CODEC,
             sender=sender,
             setup=self.setup,
-            press=OwnPress(self.clock),
+            press=self.press or OwnPress(self.clock),
             history=Past(self.history),
             clock=self.clock,
         )
         preflight = Preflight(campaign, tools, world=world, scope=scope or Scope())
         survey = Survey(rows=len(self.people))
+        contacts = []
         compliance = compliance_of(campaign.specification, now=self.clock.now())
         for number, fields in enumerate(self.people):
             address = Address.parse(fields["email"])
@@ -136,6 +145,7 @@ class Bench:
             if survey.is_sample(number, names):
                 survey.keep(number, names, contact)
             preflight.see(waiting)
+            contacts.append(waiting)
         expansion = expand(campaign)
         snapshot, _ = make_snapshot(campaign.specification, expansion, sender=sender, now=self.clock.now())
         inquiry = Inquiry(campaign, expansion, snapshot, max_bytes=25_000_000, now=self.clock.now())
@@ -148,6 +158,8 @@ class Bench:
                 feeds=("people.csv",),
                 left_out=compliance.left_out,
                 problems=tuple(inquiry.problems(survey)),
+                contacts=contacts,
+                show=self.shown.append,
             )
         )
         return preflight

@@ -20,6 +20,7 @@ from tierii_mta.campaigns.preflight.history import MailHistory
 from tierii_mta.campaigns.preflight.knowledge import Knowledge, load_knowledge
 from tierii_mta.campaigns.preflight.persons import CONSENT_COLUMNS
 from tierii_mta.campaigns.preflight.profiles import Profile, load_profiles
+from tierii_mta.campaigns.preflight.proof import Proof, prove
 from tierii_mta.campaigns.preflight.rules import Rule, rules_for
 from tierii_mta.campaigns.preflight.specimens import Samples
 from tierii_mta.campaigns.preflight.volume import DAYS, by_known_provider, by_provider
@@ -63,7 +64,8 @@ class Scope:
     is_strict: bool = False
     enforced_only: bool = False  # leave out the rules that `enqueue` does not refuse for
     refuses: bool = False  # raise for what blocks
-    sample: int = 0  # contacts rendered besides one of each kind
+    sample: int = 0  # contacts looked at besides one of each kind
+    renders_all: bool = False  # try the mail of everybody else too
 
 
 class Preflight:
@@ -92,6 +94,7 @@ class Preflight:
         self.left_out: list[str] = []  # rules of which a part was not asked, for want of the network
         self.network: Network | None = None
         self.case: Case | None = None
+        self.proof: Proof | None = None
 
     def see(self, contact: Waiting) -> None:
         self.census.see(contact)
@@ -113,6 +116,13 @@ class Preflight:
     def blocking(self) -> list[Finding]:
         """The errors."""
         return [finding for finding in self.findings if finding.severity is Severity.ERROR]
+
+    @property
+    def rendered(self) -> int:
+        """How many contacts' mails were made."""
+        if self.proof is not None:
+            return self.proof.printed
+        return len(self.case.specimens) if self.case is not None else 0
 
     @property
     def providers(self) -> Counter[str]:
@@ -138,6 +148,9 @@ class Preflight:
         samples = Samples(subject, tools.codec, tools.sender, tools.press, tools.clock)
         is_printable = not subject.problems
         specimens = await samples.take(self.census.chosen) if is_printable else []
+        if is_printable and self._scope.renders_all:
+            most = tools.sender.max_message_bytes
+            self.proof = await prove(subject, tools.press, tools.clock, max_bytes=most)
         case = Case(
             campaign=self._campaign,
             sender=tools.sender,
@@ -148,7 +161,7 @@ class Preflight:
             sources=subject.expansion.sources,
             profiles=self.profiles,
             specimens=specimens,
-            failures=samples.failures,
+            failures=list(self.proof.problems(str(self._campaign.path))) if self.proof else samples.failures,
             left_out=subject.left_out,
             problems=subject.problems,
             hostile=samples.hostile() if is_printable else None,
