@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 from tests.contracts.installation import CONTENT, DIGEST, LIFETIME, Installation, key_of
-from tierii_mta.campaigns.store import CAMPAIGN_TRANSITIONS, Added, CampaignState, Snapshot
+from tierii_mta.campaigns.store import CAMPAIGN_TRANSITIONS, Added, CampaignState, Retried, Snapshot
 from tierii_mta.clock import later
 from tierii_mta.consent.suppression import SuppressionReason, list_scope
 from tierii_mta.errors import Conflict, NotFound
@@ -271,8 +271,12 @@ async def test_failed_deliveries_are_retried_as_if_new(store: Installation) -> N
     await store.campaigns.move("spring", CampaignState.PAUSED, reason=None, now=store.now())
     store.clock.advance(timedelta(days=6))
     expires = later(store.now(), LIFETIME)
-    assert await store.campaigns.retry_failed("spring", now=store.now(), expires_at=expires) == 1400
-    assert await store.campaigns.retry_failed("spring", now=store.now(), expires_at=expires) == 0
+    assert await store.campaigns.retry_failed("spring", now=store.now(), expires_at=expires) == Retried(
+        count=1400, suppressed=0
+    )
+    assert await store.campaigns.retry_failed("spring", now=store.now(), expires_at=expires) == Retried(
+        count=0, suppressed=0
+    )
     assert (await store.campaigns.counts("spring"))[State.PENDING] == 1500
     (history,) = await store.queue.history(delivery=failed[0].id)
     assert (history.attempts, history.reason, history.expires_at, history.due) == (0, None, expires, store.now())
@@ -285,11 +289,28 @@ async def test_retrying_a_completed_campaign_lets_it_run_again(store: Installati
     rows = await store.claim(epoch)
     await store.queue.apply([store.settle(one, epoch, State.FAILED, from_state=State.QUEUED) for one in rows])
     assert await store.queue.finish_streams(store.now()) == ["spring"]
-    assert await store.campaigns.retry_failed("spring", now=store.now(), expires_at=later(store.now(), LIFETIME)) == 3
+    done = await store.campaigns.retry_failed("spring", now=store.now(), expires_at=later(store.now(), LIFETIME))
+    assert done == Retried(count=3, suppressed=0)
     record = await store.campaigns.find("spring")
     assert record is not None
     assert (record.state, record.finished_at) == (CampaignState.RUNNING, None)
     assert len(await store.claim(epoch)) == 3
+
+
+async def test_who_was_suppressed_meanwhile_is_not_tried_again(store: Installation) -> None:
+    epoch = await store.register()
+    await store.run_campaign("spring", [f"p{number}@d.example" for number in range(1000)])
+    await store.add("spring", [f"q{number}@d.example" for number in range(200)])
+    rows = await store.claim(epoch, limit=1200)
+    for some in (rows[:600], rows[600:]):
+        await store.queue.apply([store.settle(one, epoch, State.FAILED, from_state=State.QUEUED) for one in some])
+    gone = [one.recipient for one in rows[::2]]
+    await store.suppression.add([store.suppressed(name, reason=SuppressionReason.HARD_BOUNCE) for name in gone])
+    done = await store.campaigns.retry_failed("spring", now=store.now(), expires_at=later(store.now(), LIFETIME))
+    assert done == Retried(count=600, suppressed=600)
+    counts = await store.campaigns.counts("spring")
+    assert (counts[State.PENDING], counts[State.FAILED], counts[State.SUPPRESSED]) == (600, 600, 0)
+    await store.check_tally()
 
 
 async def test_a_draft_has_nothing_to_retry(store: Installation) -> None:

@@ -48,11 +48,11 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A piece of the event log. A campaign that was resumed ends it, so that what came before is known as such."""
+    """A piece of the event log. A campaign that begins, or goes on, ends it: what came before counts no more."""
 
     sightings: Sequence[Sighting]
     told: Sequence[Event]  # campaign.guard_tripped
-    resumed: Sequence[str]  # campaigns
+    resumed: Sequence[str]  # campaigns that go on after a pause, or begin anew
     seq: int  # read up to here
     is_last: bool
 

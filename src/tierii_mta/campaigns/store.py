@@ -104,6 +104,14 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """What became of the failed deliveries of a campaign."""
+
+    count: int  # wait again
+    suppressed: int  # of persons who may not be written to any more: failed as before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WayBack:
     """What a campaign says of mail that comes back."""
 
@@ -170,8 +178,8 @@ class CampaignStore(Protocol):
         leaves a draft, and only `enqueue --reopen` or `retry` a campaign that ended.
         """
 
-    async def retry_failed(self, campaign: str, *, now: Instant, expires_at: Instant) -> int:
-        """failed → pending for the whole campaign; return how many."""
+    async def retry_failed(self, campaign: str, *, now: Instant, expires_at: Instant) -> Retried:
+        """failed → pending for the whole campaign, but for persons suppressed meanwhile."""
 
     async def counts(self, campaign: str) -> Mapping[State, int]:
         """Return all nine states' counts, from the tally."""

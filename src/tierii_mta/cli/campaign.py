@@ -40,13 +40,16 @@ async def cancel(call: Invocation, campaign: str) -> None:
 @click.argument("campaign", metavar="ID")
 @async_body
 async def retry(call: Invocation, campaign: str) -> None:
-    """Try a campaign's failed deliveries again."""
+    """Try a campaign's failed deliveries again, but for persons who may not be written to any more."""
     async with opened(call) as installation:
         await find_campaign(installation, campaign)
         now = installation.clock.now()
         expires_at = later(now, installation.settings.outbound.retry.lifetime)
-        count = await installation.campaigns.retry_failed(campaign, now=now, expires_at=expires_at)
-    call.output.summary({"campaign": campaign, "retried": count}, f"{campaign}: {count} failed deliveries wait again")
+        done = await installation.campaigns.retry_failed(campaign, now=now, expires_at=expires_at)
+    words = f"{campaign}: {done.count} failed deliveries wait again"
+    if done.suppressed:
+        words += f"; {done.suppressed} are of persons who are suppressed by now, and stay as they are"
+    call.output.summary({"campaign": campaign, "retried": done.count, "suppressed": done.suppressed}, words)
 
 
 async def _move(call: Invocation, campaign: str, to_state: CampaignState, reason: str | None) -> None:

@@ -14,6 +14,7 @@ from tierii_mta.campaigns.store import (
     CampaignState,
     Draft,
     NewRecipient,
+    Retried,
     Snapshot,
 )
 from tierii_mta.clock import Clock, Instant
@@ -229,17 +230,18 @@ class StoredCampaigns:
             await self._clear(campaign)
         return record
 
-    async def retry_failed(self, campaign: str, *, now: Instant, expires_at: Instant) -> int:
-        total = 0
+    async def retry_failed(self, campaign: str, *, now: Instant, expires_at: Instant) -> Retried:
+        def look(connection: Connection, after: int) -> recipients.RetriedPage:
+            row = _retryable(connection, campaign)
+            return recipients.retry_page(connection, row, after, now=now, expires_at=expires_at, ledger=self._ledger())
+
+        retried, suppressed, after = 0, 0, 0
         while True:
-            count = await self._connections.write(
-                lambda connection: recipients.retry_page(
-                    connection, _retryable(connection, campaign), now=now, expires_at=expires_at, ledger=self._ledger()
-                )
-            )
-            total += count
-            if count < recipients.PAGE:
+            page = await self._connections.write(look, after)
+            retried, suppressed = retried + page.retried, suppressed + page.suppressed
+            if page.last is None:
                 break
+            after = page.last
 
         def work(connection: Connection) -> AnyRow:
             row = _retryable(connection, campaign)
@@ -252,7 +254,7 @@ class StoredCampaigns:
             )
 
         await self._changed(work)
-        return total
+        return Retried(count=retried, suppressed=suppressed)
 
     async def _changed(self, work: Callable[[Connection], AnyRow]) -> CampaignRecord:
         row = await self._connections.write(work)

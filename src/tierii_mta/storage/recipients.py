@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from tierii_mta.campaigns.store import Added, CampaignState, NewRecipient
 from tierii_mta.clock import Instant
 from tierii_mta.consent.suppression import MailKind
+from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.delivery import FINAL, OPEN, FailureReason, Priority, State
 from tierii_mta.storage.accept import NEW_DELIVERY, new_delivery
 from tierii_mta.storage.bulk import insert_joined, insert_rows
@@ -40,7 +41,8 @@ def add(connection: Connection, owner: AnyRow, batch: Batch, *, exclude_suppress
     """Accept whoever is neither suppressed nor there already."""
     is_draft = owner.state == CAMPAIGN_STATE[CampaignState.DRAFT]  # later ones do not go first
     streams = _streams(connection, owner, with_canary=is_draft and any(row.is_canary for row in batch.rows))
-    stopped = _stopped(connection, owner, batch) if exclude_suppressed else frozenset()
+    keys = {row.recipient_key for row in batch.rows}
+    stopped = _stopped(connection, owner, keys, batch.now) if exclude_suppressed else frozenset()
     wanted = [
         (row, contact)
         for row, contact in zip(batch.rows, batch.contacts, strict=True)
@@ -89,10 +91,10 @@ def _streams(connection: Connection, owner: AnyRow, *, with_canary: bool) -> dic
     return {row.step == CANARY_STEP: row.id for row in connection.execute(wanted.order_by(stream.c.step))}
 
 
-def _stopped(connection: Connection, owner: AnyRow, batch: Batch) -> frozenset[bytes]:
-    found = suppressions_of(connection, {row.recipient_key for row in batch.rows})
+def _stopped(connection: Connection, owner: AnyRow, keys: set[PersonKey], now: Instant) -> frozenset[bytes]:
+    found = suppressions_of(connection, keys)
     kind = MailKind(is_marketing=bool(owner.is_marketing), list_id=owner.list_id, sender=owner.sender)
-    return frozenset(key for key, entries in found.items() if any(one.stops(kind, now=batch.now) for one in entries))
+    return frozenset(key for key, entries in found.items() if any(one.stops(kind, now=now) for one in entries))
 
 
 def is_empty(connection: Connection, number: int) -> bool:
@@ -132,15 +134,33 @@ def _delete(connection: Connection, rows: Sequence[AnyRow], ledger: Ledger) -> N
     ledger.write(connection)
 
 
-def retry_page(connection: Connection, owner: AnyRow, *, now: Instant, expires_at: Instant, ledger: Ledger) -> int:
-    """Put up to a page of failed rows back to pending, as if accepted now but for their history."""
+@dataclass(frozen=True, slots=True)
+class RetriedPage:
+    """What looking at a page of failed rows came to."""
+
+    retried: int
+    suppressed: int  # left as they are
+    last: int | None  # the id to go on behind; None: that was all
+
+
+def retry_page(
+    connection: Connection, owner: AnyRow, after: int, *, now: Instant, expires_at: Instant, ledger: Ledger
+) -> RetriedPage:
+    """Put up to a page of failed rows back to pending, as if accepted now but for their history.
+
+    Persons who may not be written to any more are left as they are: their failure stays to be read.
+    """
     page = (
-        select(delivery.c.id, delivery.c.lane, delivery.c.priority)
+        select(delivery.c.id, delivery.c.lane, delivery.c.priority, delivery.c.recipient_key)
         .where(delivery.c.campaign == owner.number, delivery.c.state == STATE[State.FAILED], IS_SET_ASIDE)
+        .where(delivery.c.id > after)
+        .order_by(delivery.c.id)
         .limit(PAGE)
         .with_for_update()
     )
-    rows = connection.execute(page).all()
+    found = connection.execute(page).all()
+    stopped = _stopped(connection, owner, {PersonKey(row.recipient_key) for row in found}, now)
+    rows = [row for row in found if row.recipient_key not in stopped]
     values: dict[str, Any] = {
         "state": STATE[State.PENDING],
         "due": now,
@@ -156,7 +176,7 @@ def retry_page(connection: Connection, owner: AnyRow, *, now: Instant, expires_a
     for row in rows:
         ledger.move(at[row.lane].stream, Priority(row.priority), State.FAILED, State.PENDING)
     ledger.write(connection)
-    return len(rows)
+    return RetriedPage(len(rows), len(found) - len(rows), found[-1].id if len(found) == PAGE else None)
 
 
 def failures(connection: Connection, number: int) -> Mapping[FailureReason, int]:

@@ -39,7 +39,8 @@ _SEEN = [
         EventType.CAMPAIGN_GUARD_TRIPPED,
     )
 ]
-_DELIVERED, _RESUMED = EVENT[EventType.DELIVERED], EVENT[EventType.CAMPAIGN_RESUMED]
+_DELIVERED = EVENT[EventType.DELIVERED]
+_BEGINS = [EVENT[EventType.CAMPAIGN_RESUMED], EVENT[EventType.CAMPAIGN_STARTED]]  # counting, anew
 _TRIPPED = EVENT[EventType.CAMPAIGN_GUARD_TRIPPED]
 _RUNNING = CAMPAIGN_STATE[CampaignState.RUNNING]
 
@@ -131,7 +132,7 @@ def _page(connection: Connection, after: int) -> Page:
     last = min(newest, after + _WINDOW)
     resumed = connection.execute(
         select(event.c.seq, event.c.campaign)
-        .where(event.c.seq > after, event.c.seq <= last, event.c.type == _RESUMED)
+        .where(event.c.seq > after, event.c.seq <= last, event.c.type.in_(_BEGINS))
         .order_by(event.c.seq)
         .limit(1)
     ).one_or_none()
@@ -189,7 +190,7 @@ def _stop(
     connection: Connection, campaign_id: str, judgement: Judgement, read_to: int, now: Instant, *, ledger: Ledger
 ) -> bool:
     row = records.existing(connection, campaign_id, lock=True)
-    if row.state != _RUNNING or any(one.type is EventType.CAMPAIGN_RESUMED for one in _since(connection, row, read_to)):
+    if row.state != _RUNNING or any(_begins(one) for one in _since(connection, row, read_to)):
         return False
     reason = judgement.sentence
     _tell(ledger, campaign_id, judgement, now, action="pause", command=f"tierii-mta resume {campaign_id}")
@@ -204,9 +205,7 @@ def _warn(
 ) -> bool:
     row = records.existing(connection, campaign_id, lock=True)
     behind = _since(connection, row, read_to)
-    if row.state != _RUNNING or any(
-        one.type is EventType.CAMPAIGN_RESUMED or _is_same(one, judgement) for one in behind
-    ):
+    if row.state != _RUNNING or any(_begins(one) or _is_same(one, judgement) for one in behind):
         return False
     _tell(ledger, campaign_id, judgement, now, action="warn")
     ledger.write(connection)
@@ -214,11 +213,15 @@ def _warn(
 
 
 def _since(connection: Connection, row: AnyRow, read_to: int) -> Sequence[Event]:
-    """Return what was told of a campaign, and whether it was resumed, behind a place in the log."""
+    """Return what was told of a campaign, and whether it went on or began anew, behind a place in the log."""
     wanted = select(event).where(
-        event.c.seq > read_to, event.c.campaign == row.id, event.c.type.in_([_RESUMED, _TRIPPED])
+        event.c.seq > read_to, event.c.campaign == row.id, event.c.type.in_([*_BEGINS, _TRIPPED])
     )
     return [as_event(one) for one in connection.execute(wanted)]
+
+
+def _begins(told: Event) -> bool:
+    return EVENT[told.type] in _BEGINS
 
 
 def _is_same(told: Event, judgement: Judgement) -> bool:
