@@ -94,6 +94,7 @@ DATA_FIELDS: Mapping[EventType, tuple[str, ...]] = {
     EventType.REPLIED: ("from", "subject", "words", "is_truncated", "is_participant", *_MATCH_FIELDS),
     EventType.AUTO_REPLIED: ("from", "subject", "is_absence", "returns_on", "substitutes", *_MATCH_FIELDS),
     EventType.CANCELLED: ("reason",),
+    EventType.CAMPAIGN_SCHEDULED: ("start",),
     EventType.CAMPAIGN_STARTED: ("reopened", "canary"),
     EventType.CAMPAIGN_PAUSED: ("reason", "by"),
     EventType.CAMPAIGN_GUARD_TRIPPED: (

@@ -106,6 +106,12 @@ class Installation:
         }
         return Draft(**values | fields)
 
+    def row(self, name: str, **fields: Any) -> NewRecipient:
+        domain = name.rpartition("@")[2]
+        return NewRecipient(
+            **{"recipient": name, "recipient_key": key_of(name), "domain": domain, "contact": {}} | fields
+        )
+
     async def add(
         self,
         campaign: str,
@@ -113,12 +119,7 @@ class Installation:
         contact: dict[str, Json] | None = None,
         opened: CampaignRecord | None = None,
     ) -> Added:
-        rows = [
-            NewRecipient(
-                recipient=name, recipient_key=key_of(name), domain=name.rpartition("@")[2], contact=contact or {}
-            )
-            for name in names
-        ]
+        rows = [self.row(name, contact=contact or {}) for name in names]
         return await self.campaigns.add_recipients(
             campaign, rows, now=self.now(), expires_at=later(self.now(), LIFETIME), opened=opened
         )

@@ -45,6 +45,8 @@ def next_look(plan: StreamPlan | None, state: CampaignState, now: Instant) -> In
 
 def decide(campaign: str, plan: StreamPlan, state: CampaignState, *, due: Instant, now: Instant) -> Decision:
     """Return what becomes of a campaign whose moment `due` has come, at `now`."""
+    if state not in _GOING:
+        return Decision(to_state=state)
     end = plan.timetable.end
     if end is not None and now >= end:
         return Decision(to_state=CampaignState.DRAINING, reason=f"window closed: schedule.end was {rfc3339(end)}")

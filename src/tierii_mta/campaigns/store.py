@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 from tierii_mta.clock import Instant
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.delivery import FailureReason, Json, Priority, State
+from tierii_mta.queue.pacing import StreamPlan
 
 
 class CampaignState(StrEnum):
@@ -79,6 +80,7 @@ class CampaignRecord:
     started_at: Instant | None
     finished_at: Instant | None
     reason: str | None  # why paused or failed
+    plan: StreamPlan | None = None  # when and how fast it may send
     canary: int | None = None  # how many went first, while the others wait for their end
     report: Mapping[str, Json] = field(default_factory=dict)  # the load report: rows, accepted, rejected, ...
 
@@ -91,6 +93,7 @@ class NewRecipient:
     recipient_key: PersonKey
     domain: str
     contact: Mapping[str, Json]
+    due: Instant | None = None  # None: as soon as its campaign may send
     is_canary: bool = False  # of those who go first, while the others wait for their end
 
 
@@ -161,11 +164,19 @@ class CampaignStore(Protocol):
         """
 
     async def start(
-        self, campaign: str, *, report: Mapping[str, Json], now: Instant, opened: CampaignRecord | None = None
+        self,
+        campaign: str,
+        *,
+        report: Mapping[str, Json],
+        now: Instant,
+        plan: StreamPlan | None = None,
+        opened: CampaignRecord | None = None,
     ) -> CampaignRecord:
-        """Leave draft (or announce rows added to a running campaign): → running, with events and a change row.
+        """Leave draft (or announce rows added to a running campaign): → running, or scheduled where its start is to
+        come, with events and a change row.
 
-        `opened` and `Conflict` as in `add_recipients`.
+        `plan` holds from now on, also for a campaign that is scheduled already: it may get another start. One that has
+        started keeps its plan. `opened` and `Conflict` as in `add_recipients`.
         """
 
     async def fail(self, campaign: str, *, reason: str, now: Instant) -> None:

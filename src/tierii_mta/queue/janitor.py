@@ -9,6 +9,7 @@ again at the next turn; any other failure ends the janitor, and with it the proc
 | `free_dead` | at start (`prepare`, before the manager runs), then every minute |
 | `expire` | at start, then every minute: age, over every state that is not final |
 | `purge` | every 10 minutes: retention, in pages; then the lanes of campaigns of which nothing is left |
+| `attend` | at start, then every second: campaigns start, miss their start, or end by the calendar |
 | `finish_streams` | every second: campaigns without open deliveries end, cancelled ones are swept |
 """
 
@@ -68,6 +69,7 @@ class Janitor:
     async def prepare(self) -> None:
         """Free what earlier owners left in hand and end what is too old; run it before anything is claimed."""
         await self.free_dead()
+        await self.attend()
         await self.expire()
 
     async def run(self) -> None:
@@ -78,6 +80,7 @@ class Janitor:
             group.create_task(self.every(timedelta(minutes=1), self.expire, name="expire"))
             group.create_task(self.every(timedelta(minutes=1), self.end_suspensions, name="end_suspensions"))
             group.create_task(self.every(timedelta(minutes=10), self.purge, name="purge"))
+            group.create_task(self.every(timedelta(seconds=1), self.attend, name="attend"))
             group.create_task(self.every(timedelta(seconds=1), self.finish_streams, name="finish_streams"))
 
     async def heartbeat(self) -> None:
@@ -119,6 +122,11 @@ class Janitor:
         """Say which suspensions by the operator have run out."""
         for suspension in await self._operator.end_suspensions(self._clock.now()):
             _log.info("the suspension of %s has ended", suspension)
+
+    async def attend(self) -> None:
+        """Do what the calendar of campaigns asks for."""
+        for line in await self._store.attend(self._clock.now()):
+            _log.info(line)
 
     async def finish_streams(self) -> None:
         """End campaigns that are through."""

@@ -334,6 +334,9 @@ class QueueStore(QueueViews, Protocol):
     async def drop_lanes(self, *, before: Instant, limit: int = 1000) -> int:
         """Delete a page of lanes of campaigns that ended before and have no rows left; return how many. Ids stay."""
 
+    async def attend(self, now: Instant) -> Sequence[str]:
+        """Start, pause or end the campaigns whose start, opening or end has come; return a line about each."""
+
     async def finish_streams(self, now: Instant) -> Sequence[str]:
         """End campaigns that have no open delivery left: running → completed, draining → completed | cancelled.
 

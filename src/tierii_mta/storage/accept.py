@@ -208,9 +208,10 @@ NEW_DELIVERY = ("state", "priority", "due", "attempts", "step", "accepted_at", "
 """The columns that are alike in all new rows of a group."""
 
 
-def new_delivery(priority: int, accepted_at: Instant, expires_at: Instant) -> Values:
-    """Return the values of `NEW_DELIVERY`."""
-    return (STATE[State.PENDING], int(priority), accepted_at, 0, 0, accepted_at, expires_at, 0, False)
+def new_delivery(priority: int, accepted_at: Instant, expires_at: Instant, *, due: Instant | None = None) -> Values:
+    """Return the values of `NEW_DELIVERY`; it is due at once where nothing else is said."""
+    due = accepted_at if due is None else due
+    return (STATE[State.PENDING], int(priority), due, 0, 0, accepted_at, expires_at, 0, False)
 
 
 def _loads(one: Accept, stream_id: int, lanes: Mapping[tuple[int, str], _Place]) -> Sequence[LaneLoad]:

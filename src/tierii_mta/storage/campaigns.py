@@ -20,8 +20,9 @@ from tierii_mta.campaigns.store import (
 from tierii_mta.clock import Clock, Instant
 from tierii_mta.events import EventType
 from tierii_mta.queue.delivery import FailureReason, Json, State
+from tierii_mta.queue.pacing import StreamPlan
 from tierii_mta.queue.store import ChangeKind
-from tierii_mta.storage import recipients, records, snapshots
+from tierii_mta.storage import agenda, recipients, records, snapshots
 from tierii_mta.storage.codes import (
     CAMPAIGN_STATE,
     CAMPAIGN_STATE_OF,
@@ -154,7 +155,13 @@ class StoredCampaigns:
         return await self._connections.write(work)
 
     async def start(
-        self, campaign: str, *, report: Mapping[str, Json], now: Instant, opened: CampaignRecord | None = None
+        self,
+        campaign: str,
+        *,
+        report: Mapping[str, Json],
+        now: Instant,
+        plan: StreamPlan | None = None,
+        opened: CampaignRecord | None = None,
     ) -> CampaignRecord:
         def work(connection: Connection) -> AnyRow:
             row = records.existing(connection, campaign, lock=True)
@@ -166,10 +173,11 @@ class StoredCampaigns:
             values: dict[str, object] = {"report": compact_json(report)}
             if state is CampaignState.DRAFT:
                 size, _ = recipients.canary(connection, row.number)
-                values |= {"state": CAMPAIGN_STATE[CampaignState.RUNNING], "started_at": now, "reason": None}
-                values["canary"] = size or None
-                data = {"canary": size} if size else {}
-                ledger.happened(EventType.CAMPAIGN_STARTED, now, campaign_id=campaign, data=data)
+                values |= {"canary": size or None, "reason": None} | agenda.begin(
+                    row, plan, now=now, ledger=ledger, canary=size
+                )
+            elif plan is not None and row.started_at is None:
+                values |= agenda.reschedule(row, plan, now=now, ledger=ledger)
             elif state in _FINAL and recipients.has_open(connection, row.number):
                 values |= _running_again(ledger, row, now)
             return records.write(connection, row, values, ChangeKind.MAIL, ledger)
@@ -216,7 +224,7 @@ class StoredCampaigns:
             if to_state is CampaignState.DRAINING:
                 values["ends_as"] = CAMPAIGN_STATE[CampaignState.CANCELLED]
             if to_state is CampaignState.RUNNING:
-                values |= {"started_at": row.started_at or now, "finished_at": None}
+                values |= {"finished_at": None} | agenda.resume(row, now)
             if to_state is CampaignState.CANCELLED:
                 values["finished_at"] = now
             ledger = self._ledger()

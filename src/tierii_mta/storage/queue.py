@@ -19,7 +19,7 @@ from tierii_mta.queue.delivery import Delivery, DeliveryId, Epoch, Lane, LaneId,
 from tierii_mta.queue.pacing import Paced, StreamPlan
 from tierii_mta.queue.store import Change, Claim, LaneLoad, Operation, Quota, Result
 from tierii_mta.queue.views import History, Node, StoredMessage, Suspension
-from tierii_mta.storage import crashes, history, loads, paces, purge, upkeep
+from tierii_mta.storage import agenda, crashes, history, loads, paces, purge, upkeep
 from tierii_mta.storage.apply import apply_all
 from tierii_mta.storage.backend import liveness_time
 from tierii_mta.storage.claim import claim
@@ -229,6 +229,18 @@ class StoredQueue:
 
     async def drop_lanes(self, *, before: Instant, limit: int = 1000) -> int:
         return await self._connections.write(lambda connection: purge.drop_lanes(connection, before, limit))
+
+    async def attend(self, now: Instant) -> Sequence[str]:
+        told: list[str] = []
+        while await self._connections.read(agenda.is_due, now):
+            done = await self._connections.write(
+                lambda connection: agenda.attend(connection, now, ledger=self._ledger())
+            )
+            if done is None:  # another process has it
+                break
+            self._connections.touch()
+            told += [done] if done else []
+        return told
 
     async def finish_streams(self, now: Instant) -> Sequence[str]:
         ended = await self._connections.write(

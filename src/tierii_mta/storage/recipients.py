@@ -54,8 +54,12 @@ def add(connection: Connection, owner: AnyRow, batch: Batch, *, exclude_suppress
         some = [(row, contact) for row, contact in wanted if (is_draft and row.is_canary) is is_canary]
         lanes = [(stream_id, one) for one in sorted({row.domain for row, _ in some})]
         insert_rows(connection, lane, ("stream", "domain"), lanes, conflict="ON CONFLICT DO NOTHING")
-        fixed = (stream_id, owner.number, *new_delivery(owner.priority, batch.now, batch.expires_at))
-        rows = [(row.domain, row.recipient_key, row.recipient, contact, *fixed) for row, contact in some]
+        at_once = new_delivery(owner.priority, batch.now, batch.expires_at)
+        rows = [
+            (row.domain, row.recipient_key, row.recipient, contact, stream_id, owner.number)
+            + (at_once if row.due is None else new_delivery(owner.priority, batch.now, batch.expires_at, due=row.due))
+            for row, contact in some
+        ]
         count = insert_joined(connection, _GIVEN, rows, _INTO, _SELECT)
         ledger.enter(stream_id, owner.priority, State.PENDING, count)
         accepted += count

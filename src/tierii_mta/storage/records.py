@@ -6,13 +6,16 @@ read, the ledger.  Which change is allowed is `campaigns`' and `sentry`'s.
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Connection, case, select, update
 
+from tierii_mta.campaigns.agenda import next_look
 from tierii_mta.campaigns.store import CampaignRecord
 from tierii_mta.clock import Instant
 from tierii_mta.errors import Conflict, NotFound
 from tierii_mta.queue.delivery import Priority, StreamId
+from tierii_mta.queue.pacing import StreamPlan, read_plan
 from tierii_mta.queue.store import ChangeKind
 from tierii_mta.storage.codes import CAMPAIGN_STATE_OF, CANARY_STEP, STREAM_STATE, StreamState
 from tierii_mta.storage.ledger import Ledger
@@ -40,11 +43,13 @@ def conflict(row: AnyRow, what: str, remedy: str | None = None) -> Conflict:
     return Conflict(f"campaign {row.id} is {CAMPAIGN_STATE_OF[row.state]} and {what}", remedy=remedy)
 
 
-def write(
-    connection: Connection, row: AnyRow, values: Mapping[str, object], kind: ChangeKind, ledger: Ledger
-) -> AnyRow:
+def write(connection: Connection, row: AnyRow, values: Mapping[str, Any], kind: ChangeKind, ledger: Ledger) -> AnyRow:
     """Write the record, bring its streams along, tell the daemon, and return the record as it is now."""
     here = campaign.c.number == row.number
+    if values.keys() & {"state", "plan"}:
+        plan = plan_of(values.get("plan", row.plan))
+        becomes = CAMPAIGN_STATE_OF[values.get("state", row.state)]
+        values = {**values, "wakes_at": next_look(plan, becomes, ledger.now())}
     if values:
         row = connection.execute(update(campaign).where(here).values(values).returning(campaign)).one()
     state = STREAM_STATE[CAMPAIGN_STATE_OF[row.state]]
@@ -55,6 +60,11 @@ def write(
         ledger.announce(kind, stream=StreamId(stream_id))
     ledger.write(connection)
     return row
+
+
+def plan_of(kept: str | None) -> StreamPlan | None:
+    """Return the plan that is kept with a campaign."""
+    return read_plan(json.loads(kept)) if kept is not None else None
 
 
 def as_record(row: AnyRow) -> CampaignRecord:
@@ -72,5 +82,6 @@ def as_record(row: AnyRow) -> CampaignRecord:
         finished_at=Instant(row.finished_at) if row.finished_at is not None else None,
         reason=row.reason,
         canary=row.canary,
+        plan=plan_of(row.plan),
         report=json.loads(row.report),
     )

@@ -187,7 +187,7 @@ def finish_streams(connection: Connection, now: Instant, *, ledger: Ledger) -> S
     """Sweep cancelled streams (one page in all) and end the campaigns that have nothing open left."""
     going = [CAMPAIGN_STATE[CampaignState.RUNNING], CAMPAIGN_STATE[CampaignState.DRAINING]]
     rows = connection.execute(
-        select(campaign.c.number, campaign.c.id, campaign.c.state, campaign.c.ends_as)
+        select(campaign.c.number, campaign.c.id, campaign.c.state, campaign.c.ends_as, campaign.c.reason)
         .where(campaign.c.state.in_(going))
         .with_for_update(skip_locked=True)
     ).all()
@@ -237,7 +237,10 @@ def _sweep(connection: Connection, owner: AnyRow, one: AnyRow, budget: int, *, n
     at = places(connection, {row.lane for row in rows})
     _move(connection, rows, at, State.CANCELLED, ledger, finished_at=now)
     for row in rows:
-        ledger.happened(EventType.CANCELLED, now, campaign_id=owner.id, delivery_id=row.id, recipient=row.recipient)
+        data = {"reason": owner.reason} if owner.reason else {}
+        ledger.happened(
+            EventType.CANCELLED, now, campaign_id=owner.id, delivery_id=row.id, recipient=row.recipient, data=data
+        )
     return len(rows)
 
 
