@@ -21,14 +21,45 @@ async def rows_of(workshop: Workshop, name: str, options: str = "") -> list[Row]
     return (await feed_of(workshop, name, options)).rows
 
 
-@pytest.mark.parametrize("name", ["utf8-bom.csv", "utf16-le-bom.csv", "utf16-be-without-mark.csv"])
-async def test_every_unicode_encoding_gives_the_same_contacts(workshop: Workshop, name: str) -> None:
-    feed = await feed_of(workshop, name)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "utf8-bom",
+        "utf16-le-bom",
+        "utf16-le-without-mark",
+        "utf16-be-without-mark",
+        "utf32-le-bom",
+        "carriage-returns",
+        "mixed-line-ends",
+        "spaces-before-quotes",
+    ],
+)
+async def test_every_unicode_encoding_and_way_of_writing_gives_the_same_contacts(workshop: Workshop, name: str) -> None:
+    feed = await feed_of(workshop, f"{name}.csv")
     assert [row.fields for row in feed.rows] == [
         {"email": "anna@example.com", "first_name": "Anna", "last_name": "Müller", "city": "Köln"},
         {"email": "zoe@example.com", "first_name": "Zoë", "last_name": "Żuk", "city": "Łódź"},
     ]
     assert not feed.notices
+
+
+@pytest.mark.parametrize(
+    ("name", "sound", "problems"),
+    [
+        ("trailing-delimiters", {2: "anna", 3: "bob"}, {4: "has 4 fields, the header has 3"}),
+        ("backslash-quotes", {3: "bob"}, {2: "is malformed: ',' expected after '\"'"}),
+        ("nul-octets", {2: "anna", 3: "bob"}, {4: "has 1 fields, the header has 2"}),
+        ("exported-twice", {2: "anna", 3: "\ufeffemail", 4: "bob"}, {}),
+        ("delimiters-in-header", {4: "anna"}, {}),
+    ],
+)
+async def test_a_row_that_cannot_be_read_costs_no_other(
+    workshop: Workshop, name: str, sound: dict[int, str], problems: dict[int, str]
+) -> None:
+    rows = await rows_of(workshop, f"{name}.csv")
+    found = {row.line: str(row.fields["email"]).partition("@")[0] for row in rows if row.problem is None}
+    assert found == sound
+    assert {row.line: row.problem for row in rows if row.problem is not None} == problems
 
 
 async def test_windows_1252_is_read_with_a_notice_that_names_the_first_line_that_is_not_utf8(

@@ -79,7 +79,8 @@ class CsvFile:
         return self._path.open(encoding=self._charset.name, newline="")
 
     def _reader(self, stream: TextIO) -> "_Reader":
-        reader = csv.reader(bounded_lines(stream, self.name), delimiter=self._delimiter, strict=True)
+        lines = bounded_lines(stream, self.name)
+        reader = csv.reader(lines, delimiter=self._delimiter, skipinitialspace=True, strict=True)
         if self._has_sep_line:
             next(reader)
         return reader
