@@ -403,7 +403,6 @@ async def test_an_error_that_only_a_value_causes_does_not_stop_the_campaign(work
     [
         (CAMPAIGN, "{% if %}", r"mail.html.j2:1: .*; mend the template"),
         (CAMPAIGN, "\n{{ x | nofilter }}", r"mail.html.j2:2: No filter named 'nofilter'"),
-        (CAMPAIGN, "{{ web_view_url }}", r"mail.html.j2:1: web_view_url is not available in this version"),
         (CAMPAIGN, "{% include 'gone.j2' %}", r"the template gone.j2 was not found"),
         (
             CAMPAIGN,

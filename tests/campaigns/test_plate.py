@@ -92,6 +92,33 @@ def test_a_campaign_of_text_alone_is_one_part(workshop: Workshop) -> None:
     assert part(mail, "plain") == f"Hi <Anna> & co\n\n-- \nUnsubscribe: {URL}\n"
 
 
+def test_the_footer_goes_to_those_whose_mail_shows_no_way_out_of_its_own(workshop: Workshop) -> None:
+    address = "compliance: {postal_address: 1 Main St & more}\n"
+    html = "<p>Hi</p>{% if age %}<a href='{{ unsubscribe_url }}'>Leave</a>{% endif %}"
+    plate = plate_of(workshop, CAMPAIGN + address, html=html)
+    shown, lacking = (part(mail_of(plate, age=age), "html") for age in (7, 0))
+    assert (shown.count(URL), lacking.count(URL)) == (1, 1)
+    assert ">Unsubscribe</a>" not in shown
+    assert ">Unsubscribe</a>" in lacking
+    assert "1 Main St &amp; more" in shown
+
+
+def test_the_pages_of_a_person_are_there_for_templates(workshop: Workshop) -> None:
+    plate = plate_of(workshop, html="<a href='{{ preferences_url }}'>p</a> <a href='{{ web_view_url }}'>v</a>")
+    job = Job(
+        recipient=Address.parse("anna@example.org"),
+        contact={"email": "anna@example.org"},
+        accepted_at=START,
+        message_id="<token@example.com>",
+        unsubscribe_url=URL,
+        preferences_url="https://mail.example.com/p/x",
+        web_view_url="https://mail.example.com/v/x",
+    )
+    html = part(parsed(plate.print(job).data), "html")
+    assert "href='https://mail.example.com/p/x'" in html
+    assert "href='https://mail.example.com/v/x'" in html
+
+
 def test_footer_none_and_transactional_mail_get_neither_footer_nor_list_fields(workshop: Workshop) -> None:
     plain = mail_of(plate_of(workshop, CAMPAIGN + "unsubscribe: {footer: none, one_click: false}\n"))
     assert URL not in part(plain, "html")

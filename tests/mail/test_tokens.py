@@ -13,13 +13,19 @@ from tierii_mta.errors import ConfigurationError
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import (
+    Preferences,
     Purpose,
     TokenCodec,
     Unsubscribe,
+    WebView,
+    open_preferences,
     open_return_path,
     open_unsubscribe,
+    open_web_view,
     return_path,
+    seal_preferences,
     seal_unsubscribe,
+    seal_web_view,
 )
 
 CODEC = TokenCodec(b"a secret of the installation")
@@ -108,6 +114,21 @@ def test_one_person_has_one_key_whatever_the_case() -> None:
 def test_an_unsubscribe_link_says_who_and_which_list(key: bytes, list_id: str, delivery: int | None) -> None:
     token = seal_unsubscribe(CODEC, PersonKey(key), list_id, delivery)
     assert open_unsubscribe(CODEC, token) == Unsubscribe(PersonKey(key), list_id, delivery)
+
+
+def test_links_to_preferences_and_web_view_say_whose_and_of_which_mail() -> None:
+    key = PersonKey(b"k" * 16)
+    preferences = seal_preferences(CODEC, key, "acme.example", 7)
+    assert open_preferences(CODEC, preferences) == Preferences(key, "acme.example", 7)
+    assert open_preferences(CODEC, seal_preferences(CODEC, key, "acme.example")) == Preferences(
+        key, "acme.example", None
+    )
+    view = seal_web_view(CODEC, key, 1 << 40)
+    assert open_web_view(CODEC, view) == WebView(key, 1 << 40)
+    for opener in (open_unsubscribe, open_preferences):
+        assert opener(CODEC, view) is None
+    assert open_web_view(CODEC, preferences) is None
+    assert open_unsubscribe(CODEC, preferences) is None
 
 
 def test_a_web_view_link_cannot_unsubscribe() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.scenarios.stage import Stage, open_stage
+from tests.scenarios.stage import SENDER_DOMAIN, Stage, open_stage
 from tests.support.postfix import REASON, Postfix, is_installed
+from tierii_mta.mail.tokens import TokenCodec, open_unsubscribe, seal_preferences, seal_web_view
 
 
 @pytest.fixture
@@ -76,12 +77,25 @@ async def test_one_click_unsubscribes_and_looking_does_not(stage: Stage) -> None
     await stage.run("enqueue", stage.campaign("first", CONTACTS[:2]))
     await stage.settled("first", completed=2)
     url = next(_unsubscribe_url(m.data) for m in stage.sinks["plain.example"].received if "ada@" in m.recipients[0])
-    async with httpx.AsyncClient() as client:
+    codec = TokenCodec((stage.folder / "data" / "secret").read_bytes().strip())
+    link = open_unsubscribe(codec, url.rpartition("/")[2])
+    assert link is not None
+    assert link.delivery is not None
+    view = f"{stage.base_url}/v/{seal_web_view(codec, link.key, link.delivery)}"
+    preferences = f"{stage.base_url}/p/{seal_preferences(codec, link.key, SENDER_DOMAIN, link.delivery)}"
+    async with httpx.AsyncClient(timeout=30) as client:
+        shown = await client.get(view)
+        assert shown.status_code == 200, shown.text
+        assert "<p>Hello Ada, <a" in shown.text
+        assert f'href="{view}#web-copy"' in shown.text  # where the mail has its way out
+        assert "/u/" not in shown.text
+        assert f'value="list.{SENDER_DOMAIN}" checked> <span>News</span>' in (await client.get(preferences)).text
         for look in (client.get(url), client.head(url)):
             assert (await look).status_code == 200
         assert "unsubscribe" not in (await stage.run("suppress", "ls", "--json")).out
         assert (await client.post(url[:-3] + "AAA", data={"List-Unsubscribe": "One-Click"})).status_code == 404
         assert (await client.post(url, data={"List-Unsubscribe": "One-Click"})).status_code == 200
+        assert f'value="list.{SENDER_DOMAIN}"> <span>News</span>' in (await client.get(preferences)).text
     again = await stage.run("enqueue", stage.campaign("second", CONTACTS[:2]), "--json")
     assert (again.summary["accepted"], again.summary["suppressed"]) == (1, 1)
     await stage.settled("second", completed=1)

@@ -107,6 +107,35 @@ async def test_doing_it_twice_is_doing_it_once() -> None:
     assert 'tierii_web_unsubscribed_total{method="one-click"} 1.0' in stage.metrics.text()
 
 
+async def test_a_slip_is_undone_within_a_day_and_not_later() -> None:
+    stage = Stage()
+    async with stage.listening() as url, httpx.AsyncClient() as client:
+        address = f"{url}/u/{stage.token()}"
+        answer = await client.post(address, data={"confirm": "unsubscribe"})
+        assert 'value="undo"' in answer.text
+        stage.clock.advance(timedelta(hours=23))
+        answer = await client.post(address, data={"confirm": "undo"})
+        assert "You will go on getting mail" in answer.text
+        assert stage.shelf.undone == [("list:news.example.com", "person", "unsubscribe page")]
+        await client.post(address, data={"confirm": "unsubscribe"})
+        stage.clock.advance(timedelta(hours=25))
+        answer = await client.post(address, data={"confirm": "undo"})
+    assert answer.status_code == 409
+    assert len(stage.shelf.suppressions) == 1
+
+
+async def test_an_undo_takes_back_nobody_elses_word() -> None:
+    stage = Stage()
+    scope, now = "list:news.example.com", stage.clock.now()
+    for reason in SuppressionReason:
+        stage.shelf.put(Suppression(key=stage.ann, scope=scope, reason=reason, created_at=now))
+    async with stage.listening() as url, httpx.AsyncClient() as client:
+        await client.post(f"{url}/u/{stage.token()}", data={"confirm": "undo"})
+    assert {entry.reason for entry in stage.shelf.suppressions.values()} == set(SuppressionReason) - {
+        SuppressionReason.UNSUBSCRIBE
+    }
+
+
 async def test_a_link_works_after_the_delivery_was_purged() -> None:
     stage = Stage()
     async with stage.listening() as url, httpx.AsyncClient() as client:

@@ -7,6 +7,7 @@ from tierii_mta.campaigns.expansion import Expansion
 from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.snapshot import make_snapshot
 from tierii_mta.campaigns.specification import Campaign
+from tierii_mta.campaigns.specification.vocabulary import LINK_NAMES
 from tierii_mta.campaigns.store import CampaignRecord, CampaignState, Draft
 from tierii_mta.campaigns.template import names_used
 from tierii_mta.clock import Instant
@@ -34,10 +35,10 @@ def make_draft(campaign: Campaign, expansion: Expansion, *, sender: Sender, now:
 
 
 def check_links(campaign: Campaign, expansion: Expansion, sender: Sender) -> None:
-    """Raise `ConfigurationError` where a mail needs an unsubscribe link that nobody could follow."""
+    """Raise `ConfigurationError` where a mail needs links of ours that nobody could follow."""
     texts = expansion.sources.texts.items()
     is_needed = campaign.specification.is_marketing or any(
-        use.name == "unsubscribe_url" for name, text in texts for use in names_used(text, file=name)
+        use.name in LINK_NAMES for name, text in texts for use in names_used(text, file=name)
     )
     if is_needed and not sender.public_url:
         raise ConfigurationError(
@@ -68,3 +69,10 @@ def check_state(campaign: Campaign, record: CampaignRecord | None, draft: Draft,
             where=campaign.document.where(("campaign", "id")),
             remedy="run it again for new recipients with --reopen",
         )
+
+
+def check_start(record: CampaignRecord | None, at: str | None) -> None:
+    """Raise `Conflict` where a start is asked for that lies behind."""
+    if at is not None and record is not None and not is_loadable(record) and record.started_at is not None:
+        what = f"the campaign {record.id} has started; its start cannot be moved"
+        raise Conflict(what, where="--at", remedy="leave --at out to add recipients")

@@ -17,7 +17,6 @@ from tierii_mta import shipped
 from tierii_mta.campaigns.markup import attributes, marks
 from tierii_mta.campaigns.problems import CampaignInvalid, Problem, problem_at
 from tierii_mta.campaigns.specification import Campaign
-from tierii_mta.campaigns.specification.vocabulary import UNAVAILABLE_NAMES
 from tierii_mta.campaigns.template import HEADERS, SUBJECT, Sources, TemplateBroken, names_used, parse
 from tierii_mta.mail.compose import Attachment
 from tierii_mta.yaml12 import KeyPath
@@ -78,9 +77,7 @@ def _gather_headers(gathering: _Gathering) -> set[str]:
         file = document.where(path)
         gathering.texts[source], gathering.files[source] = text, file
         try:
-            for use in names_used(text, file=file):
-                names.add(use.name)
-                _refuse_unavailable(gathering, use.name, file, 0)
+            names.update(use.name for use in names_used(text, file=file))
             if next(iter(meta.find_referenced_templates(parse(text, file=file))), "") != "":
                 gathering.problems.append(problem_at(document, path, "a header cannot include another template"))
         except TemplateBroken as broken:
@@ -113,8 +110,7 @@ def _gather(gathering: _Gathering, name: str, path: Path, text: str) -> None:
     gathering.texts[name], gathering.files[name] = text, str(path)
     try:
         tree = parse(text, file=str(path))
-        for use in names_used(text, file=str(path)):
-            _refuse_unavailable(gathering, use.name, str(path), use.line)
+        names_used(text, file=str(path))
     except TemplateBroken as broken:
         gathering.problems.append(Problem(f"{broken.file}:{broken.line}", broken.what, "mend the template"))
         return
@@ -147,12 +143,6 @@ def _folders(campaign: Campaign) -> Iterator[Path]:
         yield shipped.folder("templates")
     except FileNotFoundError:
         return
-
-
-def _refuse_unavailable(gathering: _Gathering, name: str, file: str, line: int) -> None:
-    if name in UNAVAILABLE_NAMES:
-        where = f"{file}:{line}" if line else file
-        gathering.problems.append(Problem(where, f"{name} is not available in this version", "remove it"))
 
 
 def _attachments(gathering: _Gathering) -> Iterator[Attachment]:

@@ -1,31 +1,33 @@
 """Campaign mail at the attempt: the content source of deliveries that are rendered.
 
 Owns which snapshot, links, return path, reply address and keys a delivery gets; how a mail looks is `plate`, where the
-work is done `press`.  A campaign whose mails end press workers is paused.  Editions are kept in memory, least recently
-used first out, within a bound in octets.
+work is done `press`, what is kept of it in memory `editions`.  A campaign whose mails end press workers is paused.
 """
 
-import asyncio
 import logging
-from collections import OrderedDict
 from typing import Protocol
 
+from tierii_mta.campaigns.editions import Editions, Snapshots
 from tierii_mta.campaigns.plate import Job
-from tierii_mta.campaigns.press import Edition, EditionUnusable, Menace, Press
+from tierii_mta.campaigns.press import Edition, Menace, Press
 from tierii_mta.campaigns.sender import Sender
-from tierii_mta.campaigns.store import CampaignRecord, CampaignState, Snapshot
+from tierii_mta.campaigns.store import CampaignRecord, CampaignState
 from tierii_mta.clock import Clock, Instant
 from tierii_mta.errors import Refused, TieriiError, Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import message_id
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.mail.tokens import Purpose, TokenCodec, return_path, seal_unsubscribe, signed_address
+from tierii_mta.mail.tokens import (
+    Purpose,
+    TokenCodec,
+    return_path,
+    seal_preferences,
+    seal_unsubscribe,
+    seal_web_view,
+    signed_address,
+)
 from tierii_mta.outbound.content import Prepared
 from tierii_mta.queue.delivery import Delivery
-
-_MAX_BYTES = 128_000_000
-_MAX_EDITIONS = 64
-_DAMAGED_S = 60.0  # until what is damaged is read again: not once for each of a million deliveries
 
 _log = logging.getLogger(__name__)
 
@@ -38,11 +40,8 @@ def unsubscribe_url(codec: TokenCodec, base: str, key: PersonKey, list_id: str |
     return f"{base}/u/{seal_unsubscribe(codec, key, list_id or '', delivery)}"
 
 
-class Kept(Protocol):
+class Kept(Snapshots, Protocol):
     """What is needed of the campaign store."""
-
-    async def snapshot(self, campaign: str) -> Snapshot:
-        """Return what the campaign sends; raises `NotFound`."""
 
     async def move(self, campaign: str, to_state: CampaignState, *, reason: str | None, now: Instant) -> CampaignRecord:
         """Change a campaign's state; raises `TieriiError` where that cannot be."""
@@ -54,15 +53,13 @@ class CampaignContent:
     def __init__(self, store: Kept, codec: TokenCodec, sender: Sender, press: Press, clock: Clock) -> None:
         self.sender = sender
         self._store, self._codec, self._press, self._clock = store, codec, press, clock
-        self._editions: OrderedDict[str, Edition] = OrderedDict()
-        self._mounting: dict[str, asyncio.Lock] = {}
-        self._unusable: dict[str, tuple[float, str]] = {}  # campaigns that were damaged when last looked at
+        self._editions = Editions(store, press, clock)
 
     async def prepare(self, delivery: Delivery) -> Prepared:
         """Return the signed mail of a campaign delivery; see the port for what it raises."""
         if delivery.campaign is None:
             raise ValueError(f"delivery {delivery.id} belongs to no campaign")
-        edition = await self._edition(delivery.campaign)
+        edition = await self._editions.get(delivery.campaign)
         sender_address = edition.specification.from_address
         try:
             domain = self.sender.domain_of(sender_address)
@@ -75,12 +72,15 @@ class CampaignContent:
             at = domain.reply_domain or domain.return_path
             return signed_address(self._codec, purpose, delivery.id, recipient, at)
 
+        leave, preferences, web_view = self._links(edition, delivery)
         job = Job(
             recipient=recipient,
             contact=delivery.contact,
             accepted_at=delivery.accepted_at,
             message_id=identity,
-            unsubscribe_url=self._unsubscribe_url(edition, delivery),
+            unsubscribe_url=leave,
+            preferences_url=preferences,
+            web_view_url=web_view,
             reply_to=signed(Purpose.REPLY) if _is_tracked(edition) else None,
             unsubscribe_address=signed(Purpose.UNSUBSCRIBE) if edition.specification.unsubscribe.mailto else None,
         )
@@ -99,40 +99,20 @@ class CampaignContent:
             needs_smtputf8=printed.needs_smtputf8,
         )
 
-    def _unsubscribe_url(self, edition: Edition, delivery: Delivery) -> str:
-        """Return the link, or nothing for transactional mail of an installation without a public address."""
-        if edition.public_url is None:
-            return ""
-        list_id = edition.specification.list_id
-        return unsubscribe_url(self._codec, edition.public_url, delivery.recipient_key, list_id, delivery.id)
-
-    async def _edition(self, campaign: str) -> Edition:
-        """Return a campaign's edition; callers that need the same one wait for one loading."""
-        if campaign in self._editions:
-            self._editions.move_to_end(campaign)
-            return self._editions[campaign]
-        async with self._mounting.setdefault(campaign, asyncio.Lock()):
-            edition = self._editions.get(campaign)
-            if edition is None:
-                edition = self._editions[campaign] = await self._mounted(campaign)
-                self._evict()
-        self._mounting.pop(campaign, None)
-        return edition
-
-    async def _mounted(self, campaign: str) -> Edition:
-        until, why = self._unusable.pop(campaign, (0.0, ""))
-        if self._clock.monotonic() < until:
-            self._unusable[campaign] = until, why
-            raise EditionUnusable(why)
-        try:
-            return await self._press.mount(campaign, await self._store.snapshot(campaign))
-        except TieriiError:
-            raise
-        except Exception as fault:
-            why = f"what the campaign {campaign} sends is damaged in the store: {fault!r}"
-            self._unusable[campaign] = self._clock.monotonic() + _DAMAGED_S, why
-            _log.error(why)
-            raise EditionUnusable(why) from fault
+    def _links(self, edition: Edition, delivery: Delivery) -> tuple[str, str, str]:
+        """Return the links to leave, to the preferences and to the web view; nothing for transactional mail of an
+        installation without a public address.
+        """
+        base = edition.public_url
+        if base is None:
+            return "", "", ""
+        codec, key, specification = self._codec, delivery.recipient_key, edition.specification
+        sender = specification.from_address.domain
+        return (
+            unsubscribe_url(codec, base, key, specification.list_id, delivery.id),
+            f"{base}/p/{seal_preferences(codec, key, sender, delivery.id)}",
+            f"{base}/v/{seal_web_view(codec, key, delivery.id)}",
+        )
 
     async def _pause(self, campaign: str, reason: str) -> None:
         """Stop a campaign that harms the others, until an operator resumes it."""
@@ -141,12 +121,6 @@ class CampaignContent:
             _log.error("the campaign %s is paused: %s", campaign, reason)
         except TieriiError as failure:  # it is paused or cancelled already, or it is paused for the next such mail
             _log.warning("the campaign %s cannot be paused: %s", campaign, failure)
-
-    def _evict(self) -> None:
-        while len(self._editions) > 1 and (
-            len(self._editions) > _MAX_EDITIONS or sum(e.size_bytes for e in self._editions.values()) > _MAX_BYTES
-        ):
-            self._editions.popitem(last=False)
 
 
 def _is_tracked(edition: Edition) -> bool:

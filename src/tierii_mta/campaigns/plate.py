@@ -37,6 +37,8 @@ class Job:
     accepted_at: Instant  # becomes Date
     message_id: str
     unsubscribe_url: str
+    preferences_url: str = ""
+    web_view_url: str = ""
     reply_to: Address | None = None  # signed for this delivery; None: the one that the campaign names
     unsubscribe_address: Address | None = None  # likewise signed; None: unsubscribing goes by the URL alone
 
@@ -79,7 +81,12 @@ class Plate:
             job.contact,
             variables=self.specification.variables,
             dates=self._dates,
-            constants={**self._constants, "unsubscribe_url": job.unsubscribe_url},
+            constants={
+                **self._constants,
+                "unsubscribe_url": job.unsubscribe_url,
+                "preferences_url": job.preferences_url,
+                "web_view_url": job.web_view_url,
+            },
         )
         html, text = self._parts(context, job.unsubscribe_url)
         try:

@@ -67,12 +67,15 @@ async def _print(installation: Installation, campaign: Campaign, contact: str | 
             meter=meter,
         )
         chosen = await _contact(audience, contact)
+    base = sender.public_url or "https://preview.invalid"
     job = Job(
         recipient=chosen.address,
         contact=chosen.fields,
         accepted_at=clock.now(),
         message_id=random_message_id(clock, campaign.specification.from_address.domain),
-        unsubscribe_url=f"{sender.public_url or 'https://preview.invalid'}/u/preview",
+        unsubscribe_url=f"{base}/u/preview",
+        preferences_url=f"{base}/p/preview",
+        web_view_url=f"{base}/v/preview",
     )
     try:
         return Plate(snapshot).print(job).data

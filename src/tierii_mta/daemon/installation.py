@@ -22,6 +22,7 @@ from tierii_mta.campaigns.sender import Sender, SendingDomain
 from tierii_mta.campaigns.sentry import SentryStore
 from tierii_mta.campaigns.store import CampaignStore
 from tierii_mta.clock import Clock, SystemClock
+from tierii_mta.consent.preferences import KnownLists
 from tierii_mta.consent.suppression import SuppressionList
 from tierii_mta.correspondence.intray import Intray
 from tierii_mta.correspondence.mailboxes.jobs import MailboxJobs
@@ -72,6 +73,7 @@ class Installation:
     mailbox_jobs: MailboxJobs
     event_readers: "EventReaders"
     mail_history: MailHistory
+    known_lists: KnownLists
     sentry: SentryStore
     recent_mail: RecentMail
 
@@ -187,6 +189,7 @@ async def open_installation(
             database.mailbox_jobs,
             database.event_readers,
             database.mail_history,
+            database.known_lists,
             database.sentry,
             database.recent_mail,
         )

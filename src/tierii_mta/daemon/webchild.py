@@ -10,8 +10,9 @@ settings, with their secrets, come through standard input.
 """
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ from urllib.parse import urlsplit
 import structlog
 import uvloop
 
+from tierii_mta.campaigns.editions import Editions
+from tierii_mta.campaigns.pressroom.pool import PressPool
+from tierii_mta.campaigns.webcopy import WebCopies
 from tierii_mta.daemon.children import adopted, announce, parent_gone
 from tierii_mta.daemon.control import SOCKET_NAME, ControlClient
 from tierii_mta.daemon.installation import Installation, open_installation
@@ -27,9 +31,13 @@ from tierii_mta.daemon.telemetry import configure_logging
 from tierii_mta.errors import ExitCode, TieriiError
 from tierii_mta.web.app import Audience, WebPorts, create_app
 from tierii_mta.web.metrics import WebMetrics
+from tierii_mta.web.preferences import PreferencesDesk
 from tierii_mta.web.process import Listener, serving
+from tierii_mta.web.recipients import RecipientPorts
 from tierii_mta.web.unsubscribe import ListUnsubscriber
+from tierii_mta.web.webview import PrintedViews
 
+_EDITION_BYTES = 32_000_000  # campaigns kept ready for web views
 DAEMON_PATIENCE = 3.0  # seconds the daemon has to answer for /readyz and /metrics
 
 
@@ -49,20 +57,37 @@ class _Neighbour:
 async def _run(loaded: LoadedSettings) -> None:
     async with (
         open_installation(loaded, role="web") as installation,
-        serving(_listeners(installation)) as addresses,
+        _printing(installation) as copies,
+        serving(_listeners(installation, copies)) as addresses,
     ):
         announce({"listen": addresses})
         structlog.get_logger().info("web.listening", listen=addresses)
         await _until_told()
 
 
-def _listeners(installation: Installation) -> list[Listener]:
-    settings = installation.settings
-    ports = WebPorts(
+@contextlib.asynccontextmanager
+async def _printing(installation: Installation) -> AsyncIterator[WebCopies]:
+    """Print web views in a worker of our own: it starts with the first one, and campaigns do not wait for it."""
+    press = PressPool(installation.clock, workers=1, threads=1)
+    try:
+        yield WebCopies(Editions(installation.campaigns, press, installation.clock, max_bytes=_EDITION_BYTES), press)
+    finally:
+        await press.close()
+
+
+def _listeners(installation: Installation, copies: WebCopies) -> list[Listener]:
+    settings, clock = installation.settings, installation.clock
+    suppression, queue = installation.suppression, installation.queue
+    recipients = RecipientPorts(
         codec=installation.codec,
-        unsubscriber=ListUnsubscriber(installation.suppression, installation.queue, installation.clock),
+        unsubscriber=ListUnsubscriber(suppression, queue, clock),
+        preferences=PreferencesDesk(suppression, installation.known_lists, queue, clock),
+        views=PrintedViews(installation.correspondence, copies),
+    )
+    ports = WebPorts(
+        recipients=recipients,
         daemon=_Neighbour(ControlClient(settings.data_dir / SOCKET_NAME, DAEMON_PATIENCE)),
-        clock=installation.clock,
+        clock=clock,
         hosts=_hosts(settings),
         metrics=WebMetrics(),
     )

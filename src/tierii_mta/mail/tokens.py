@@ -1,6 +1,6 @@
 """Signed tokens: what links, return paths and Message-IDs carry so that the way back can be believed.
 
-Owns the one codec and the payloads of unsubscribe links and signed addresses; not what a token permits (its reader
+Owns the one codec and the payloads of links to our pages and of signed addresses; not what a token permits (its reader
 does) nor the URLs around it.  A key per purpose and form is derived from the installation's secret with HKDF
 (RFC 5869), so a token for one purpose never opens as another.  Nothing is hidden in a token: it is authentic, not
 secret, and holds no address.  Pure.
@@ -167,19 +167,67 @@ class Unsubscribe:
 
 def seal_unsubscribe(codec: TokenCodec, key: PersonKey, list_id: str, delivery: int | None = None) -> str:
     """Return the token of an unsubscribe link. It never expires and works after the delivery was purged."""
-    if len(key) != _PERSON_OCTETS:
-        raise ValueError("not a person key")
-    number = b"" if delivery is None else _pack_delivery(delivery)
-    return codec.seal(Purpose.UNSUBSCRIBE, key + bytes((len(number),)) + number + list_id.encode())
+    return _seal_person(codec, Purpose.UNSUBSCRIBE, key, delivery, list_id)
 
 
 def open_unsubscribe(codec: TokenCodec, token: str) -> Unsubscribe | None:
     """Return what the link says, or None for a token that is not ours or not for unsubscribing."""
-    payload = codec.open(Purpose.UNSUBSCRIBE, token)
+    found = _open_person(codec, Purpose.UNSUBSCRIBE, token)
+    return Unsubscribe(key=found[0], list_id=found[2], delivery=found[1]) if found is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a link to the preferences page says: whose, about the mail of which domain, and because of which mail."""
+
+    key: PersonKey
+    sender: str
+    delivery: int | None
+
+
+def seal_preferences(codec: TokenCodec, key: PersonKey, sender: str, delivery: int | None = None) -> str:
+    """Return the token of a link to a person's preferences page; as lasting as an unsubscribe link."""
+    return _seal_person(codec, Purpose.PREFERENCES, key, delivery, sender)
+
+
+def open_preferences(codec: TokenCodec, token: str) -> Preferences | None:
+    """Return what the link says, or None for a token that is not ours or not for preferences."""
+    found = _open_person(codec, Purpose.PREFERENCES, token)
+    return Preferences(key=found[0], sender=found[2], delivery=found[1]) if found is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class WebView:
+    """What a web-view link says: which mail, and whose. It is for looking alone."""
+
+    key: PersonKey
+    delivery: int
+
+
+def seal_web_view(codec: TokenCodec, key: PersonKey, delivery: int) -> str:
+    """Return the token of a link to one mail on the web."""
+    return _seal_person(codec, Purpose.WEB_VIEW, key, delivery)
+
+
+def open_web_view(codec: TokenCodec, token: str) -> WebView | None:
+    """Return what the link says, or None for a token that is not ours or not for looking."""
+    found = _open_person(codec, Purpose.WEB_VIEW, token)
+    return WebView(key=found[0], delivery=found[1]) if found is not None and found[1] is not None else None
+
+
+def _seal_person(codec: TokenCodec, purpose: Purpose, key: PersonKey, delivery: int | None, text: str = "") -> str:
+    if len(key) != _PERSON_OCTETS:
+        raise ValueError("not a person key")
+    number = b"" if delivery is None else _pack_delivery(delivery)
+    return codec.seal(purpose, key + bytes((len(number),)) + number + text.encode())
+
+
+def _open_person(codec: TokenCodec, purpose: Purpose, token: str) -> tuple[PersonKey, int | None, str] | None:
+    payload = codec.open(purpose, token)
     if payload is None or len(payload) <= _PERSON_OCTETS:
         return None
     key, size, rest = payload[:_PERSON_OCTETS], payload[_PERSON_OCTETS], payload[_PERSON_OCTETS + 1 :]
-    return Unsubscribe(PersonKey(key), rest[size:].decode(), int.from_bytes(rest[:size], "big") if size else None)
+    return PersonKey(key), int.from_bytes(rest[:size], "big") if size else None, rest[size:].decode()
 
 
 @dataclass(frozen=True, slots=True)

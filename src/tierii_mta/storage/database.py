@@ -19,6 +19,7 @@ from tierii_mta.storage.event_readers import StoredEventReaders
 from tierii_mta.storage.greylist import StoredCorrespondents, StoredGreylist
 from tierii_mta.storage.inbox import StoredInbox
 from tierii_mta.storage.lists import StoredLists
+from tierii_mta.storage.known_lists import StoredKnownLists
 from tierii_mta.storage.mailbox_jobs import StoredMailboxJobs
 from tierii_mta.storage.migrate import bring_up_to_date
 from tierii_mta.storage.operator import StoredOperator
@@ -50,6 +51,7 @@ class Database:
         self.mailbox_jobs = StoredMailboxJobs(connections, clock, node)
         self.event_readers = StoredEventReaders(connections)
         self.mail_history = StoredMailHistory(connections)
+        self.known_lists = StoredKnownLists(connections)
         self.sentry = StoredSentry(connections, clock, node)
         self.recent_mail = StoredRecentMail(connections)
         self.accounts = StoredAccounts(connections)

@@ -1,11 +1,10 @@
 """The web application: which listener serves which routes.
 
-Owns the FastAPI app and its routes; not their bounds and headers (web.guard), the pages (web.pages), nor the sockets
-(web.process).  The private listener carries health, readiness and metrics, later dashboard and API; the public one only
-what recipients and their mailbox providers open.
+Owns the FastAPI app and the operator's routes; not what recipients open (web.recipients), the bounds and headers of all
+(web.guard), nor the sockets (web.process).  The private listener carries health, readiness and metrics, later dashboard
+and API; the public one only what recipients and their mailbox providers open.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -17,14 +16,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from tierii_mta.clock import Clock
 from tierii_mta.errors import TieriiError, Unavailable
-from tierii_mta.mail.tokens import TokenCodec, open_unsubscribe
-from tierii_mta.web import metrics, pages
-from tierii_mta.web.forms import field_value
+from tierii_mta.web import metrics
 from tierii_mta.web.guard import Guard, problem
-from tierii_mta.web.unsubscribe import Method, Unsubscriber
-
-BODY_SECONDS = 10.0
-_SAFE = ["GET", "HEAD", "OPTIONS"]
+from tierii_mta.web.recipients import SAFE, RecipientPorts, add_recipient_routes
 
 
 class Audience(Enum):
@@ -49,8 +43,7 @@ class Daemon(Protocol):
 class WebPorts:
     """What the application works with."""
 
-    codec: TokenCodec
-    unsubscriber: Unsubscriber
+    recipients: RecipientPorts
     daemon: Daemon
     clock: Clock
     hosts: frozenset[str] = frozenset()  # names the private routes answer to, besides localhost and IP addresses
@@ -62,11 +55,11 @@ def create_app(ports: WebPorts, audience: Audience) -> FastAPI:
     app = FastAPI(title="tierii-mta", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(Guard, hosts=ports.hosts, clock=ports.clock, metrics=ports.metrics)
     app.add_exception_handler(HTTPException, _problem)
-    app.add_api_route("/healthz", _alive, methods=_SAFE)
+    app.add_api_route("/healthz", _alive, methods=SAFE)
     if audience is not Audience.PUBLIC:
         _add_operations(app, ports)
     if audience is not Audience.PRIVATE:
-        _add_unsubscribe(app, ports)
+        add_recipient_routes(app, ports.recipients, ports.metrics)
     return app
 
 
@@ -104,46 +97,5 @@ def _add_operations(app: FastAPI, ports: WebPorts) -> None:
             theirs += "\n"
         return Response(theirs + ports.metrics.text(), headers={"content-type": metrics.CONTENT_TYPE})
 
-    app.add_api_route("/readyz", ready, methods=_SAFE)
-    app.add_api_route("/metrics", all_metrics, methods=_SAFE)
-
-
-def _add_unsubscribe(app: FastAPI, ports: WebPorts) -> None:
-    async def show(token: str, request: Request) -> Response:
-        """GET and HEAD show; scanners and previews follow links, and must change nothing."""
-        link = open_unsubscribe(ports.codec, token)
-        if link is None:
-            return pages.not_found()
-        if request.method == "OPTIONS":
-            return Response(status_code=204, headers={"allow": "GET, HEAD, OPTIONS, POST"})
-        return pages.ask_to_unsubscribe(link.list_id)
-
-    async def act(token: str, request: Request) -> Response:
-        """POST unsubscribes: for a mailbox provider (RFC 8058 §3.1) or for the button. No redirect, no cookie."""
-        link = open_unsubscribe(ports.codec, token)
-        if link is None:
-            return pages.not_found()
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await request.body()
-        except TimeoutError:
-            return pages.failed(408)
-        method = _method(request.headers.get("content-type", ""), body)
-        if method is None:
-            return pages.ask_to_unsubscribe(link.list_id, status=400)
-        if await ports.unsubscriber.unsubscribe(link, method):
-            ports.metrics.unsubscribed.labels(method=str(method)).inc()
-        return pages.unsubscribed(link.list_id)
-
-    app.add_api_route("/u/{token}", show, methods=_SAFE)
-    app.add_api_route("/u/{token}", act, methods=["POST"])
-
-
-def _method(content_type: str, body: bytes) -> Method | None:
-    """Return who asks, or None if the body asks for nothing we know."""
-    one_click = field_value("List-Unsubscribe", content_type, body)
-    if one_click is not None and one_click.strip().lower() == "one-click":
-        return Method.ONE_CLICK
-    if field_value(pages.CONFIRM_FIELD, content_type, body) == pages.CONFIRM_VALUE:
-        return Method.PAGE
-    return None
+    app.add_api_route("/readyz", ready, methods=SAFE)
+    app.add_api_route("/metrics", all_metrics, methods=SAFE)

@@ -1,12 +1,13 @@
 """Posted forms, small ones: URL-encoded or multipart.
 
-Owns finding one field's value in a body that is already bounded.  Pure and linear; what is malformed has no fields.
+Owns finding a field's values in a body that is already bounded.  Pure and linear; what is malformed has no fields.
 """
 
 from email.message import Message
 from urllib.parse import parse_qs
 
 _MAX_FIELDS = 20
+_MAX_CHOICES = 200  # of a form with many boxes
 
 
 def field_value(name: str, content_type: str, body: bytes) -> str | None:
@@ -22,6 +23,16 @@ def field_value(name: str, content_type: str, body: bytes) -> str | None:
     except ValueError:
         return None
     return fields.get(name, [None])[0]
+
+
+def choices(content_type: str, body: bytes) -> dict[str, list[str]]:
+    """Return the fields of a form of ours with their values; browsers post it URL-encoded."""
+    if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        return {}
+    try:
+        return parse_qs(body.decode("ascii", errors="replace").strip(), max_num_fields=_MAX_CHOICES)
+    except ValueError:
+        return {}
 
 
 def _from_multipart(name: str, content_type: str, body: bytes) -> str | None:

@@ -29,6 +29,8 @@ JOBS = st.builds(
     accepted_at=st.just(START),
     message_id=TEXTS,
     unsubscribe_url=TEXTS,
+    preferences_url=TEXTS,
+    web_view_url=TEXTS,
     reply_to=st.none() | st.just(Address.parse("r+abc@example.com")),
     unsubscribe_address=st.none() | st.just(Address.parse("u+abc@example.com")),
 )

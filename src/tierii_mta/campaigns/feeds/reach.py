@@ -47,10 +47,16 @@ class Reach:
         return host.lower() in {entry.lower() for entry in self.allowed}
 
     def _permits(self, address: str) -> bool:
-        ip = ip_address(address.partition("%")[0])
-        if all(_is_public(each) for each in _meanings(ip)):
+        if is_public(address):
             return True
+        ip = ip_address(address.partition("%")[0])
         return any(ip in network for network in map(_network, self.allowed) if network is not None)
+
+
+def is_public(address: str) -> bool:
+    """Return whether an address, and all that it stands for, is of the public Internet."""
+    ip = ip_address(address.partition("%")[0])
+    return all(each.is_global and not each.is_multicast for each in _meanings(ip))
 
 
 def _network(entry: str) -> IPv4Network | IPv6Network | None:
@@ -69,7 +75,3 @@ def _meanings(ip: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
         inner.append(IPv4Address(int(ip) & 0xFFFFFFFF))
     embedded = [each for each in inner if each is not None]
     return embedded if ip.ipv4_mapped else [ip, *embedded]
-
-
-def _is_public(ip: IPv4Address | IPv6Address) -> bool:
-    return ip.is_global and not ip.is_multicast

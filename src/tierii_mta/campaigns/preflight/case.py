@@ -127,8 +127,12 @@ class WebAnswer:
 class Web(Protocol):
     """One request over HTTP, no redirect followed, certificates verified."""
 
-    async def ask(self, method: str, url: str, *, form: Mapping[str, str] | None = None) -> WebAnswer | str:
-        """Return the answer, or in words why there is none."""
+    async def ask(
+        self, method: str, url: str, *, form: Mapping[str, str] | None = None, at: str | None = None
+    ) -> WebAnswer | str:
+        """Return the answer, or in words why there is none. `at` is the address to connect to, whatever the name
+        stands for by now; the certificate is the name's all the same.
+        """
 
 
 class Opinions(Protocol):

@@ -1,7 +1,8 @@
 """Rules about links: what a filter thinks of them, and whether they lead anywhere.
 
-Owns C4.  Asking is capped, and nobody is asked whose address is private: a template may come from anybody.  `check` is
-pure; `follow` touches the network by way of its ports.
+Owns C4.  Asking is capped, and nobody is asked whose address is private: a template may come from anybody.  The address
+that was judged is the one that is dialled, so that a name cannot mean another server a moment later.  Our own pages are
+left out: a specimen's links are nobody's.  `check` is pure; `follow` touches the network by way of its ports.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from tierii_mta.authentication.suffixes import registrable_domain
+from tierii_mta.campaigns.feeds.reach import is_public
 from tierii_mta.campaigns.preflight.case import Case, Network
 from tierii_mta.campaigns.preflight.findings import Fault
 from tierii_mta.campaigns.preflight.header import one_click_urls
@@ -67,11 +69,12 @@ def _faults_of_link(case: Case, link: Link) -> Iterator[str]:
 
 async def follow_links(case: Case, network: Network) -> list[Fault]:
     """C4, with the network: each of the first twenty links leads somewhere, without a redirect to another domain."""
+    base = case.sender.public_url
+    own = tuple(f"{base}/{page}/" for page in "upv") if base else ()
     urls: dict[str, str] = {}
     for specimen in case.specimens:
-        own = one_click_urls(specimen)
         for link in specimen.page.links if specimen.page else ():
-            if link.href not in own and link.href.startswith(("https://", "http://")):
+            if link.href.startswith(("https://", "http://")) and not link.href.startswith(own):
                 urls.setdefault(link.href.partition("#")[0], specimen.place)
     chosen = list(urls.items())[:MAX_FOLLOWED]
     faults = await asyncio.gather(*(_follow(url, place, case, network) for url, place in chosen))
@@ -85,9 +88,9 @@ async def _follow(url: str, place: str, case: Case, network: Network) -> Fault |
     host = parts[1]
     if isinstance(addresses := await _addresses(host, network.resolver), str):
         return Fault(what=f"the host of the link {url[:80]!r} {addresses}", where=place)
-    if not case.setup.allows_loopback and not all(ip_address(each).is_global for each in addresses):
+    if not case.setup.allows_loopback and not all(map(is_public, addresses)):
         return Fault(what=f"the link {url[:80]!r} leads to a private address", where=place)
-    answer = await network.web.ask("HEAD", url)
+    answer = await network.web.ask("HEAD", url, at=addresses[0])
     if isinstance(answer, str):
         return Fault(what=f"the link {url[:80]!r} cannot be followed: {answer}", where=place)
     if answer.status in _GONE or answer.status >= 500:

@@ -3,7 +3,7 @@
 Owns the encoding, both ways.  Pure.
 
     daemon → worker   {"edition": 7, "specification": …, "contents": [[name, size], …]}   + the contents
-                      {"print": [[edition, local, domain, contact, accepted at, Message-ID, URL, Reply-To,
+                      {"print": [[edition, local, domain, contact, accepted at, Message-ID, [URL, …], Reply-To,
                                   address to unsubscribe at], …], "drop": [3]}
     worker → daemon   {"ready": process id}
                       {"printed": [result, …], "is_last": whether the batch ends here}    + the octets of each mail
@@ -73,7 +73,7 @@ def pack_batch(jobs: Sequence[tuple[int, Job]], drop: Sequence[int]) -> bytes:
             dict(job.contact),
             job.accepted_at,
             job.message_id,
-            job.unsubscribe_url,
+            [job.unsubscribe_url, job.preferences_url, job.web_view_url],
             _text(job.reply_to),
             _text(job.unsubscribe_address),
         ]
@@ -84,13 +84,15 @@ def pack_batch(jobs: Sequence[tuple[int, Job]], drop: Sequence[int]) -> bytes:
 
 def unpack_job(row: Sequence[Any]) -> tuple[int, Job]:
     """Return one job of `pack_batch`, with the number of its edition."""
-    number, local, domain, contact, accepted_at, message_id, url, reply_to, way_out = row
+    number, local, domain, contact, accepted_at, message_id, urls, reply_to, way_out = row
     job = Job(
         recipient=Address(local, domain),
         contact=contact,
         accepted_at=Instant(accepted_at),
         message_id=message_id,
-        unsubscribe_url=url,
+        unsubscribe_url=urls[0],
+        preferences_url=urls[1],
+        web_view_url=urls[2],
         reply_to=_address(reply_to),
         unsubscribe_address=_address(way_out),
     )

@@ -30,8 +30,8 @@ _LANGUAGE_NAMES = frozenset(
 RESERVED_NAMES = CONTEXT_NAMES | _LANGUAGE_NAMES
 """What `variables` may not be called."""
 
-UNAVAILABLE_NAMES = frozenset({"preferences_url", "web_view_url"})
-"""Names of the contract whose pages are not built yet; a template that uses them is refused."""
+LINK_NAMES = frozenset({"unsubscribe_url", "preferences_url", "web_view_url"})
+"""Names that stand for pages of ours, and so need `web.public_url`."""
 
 PROFILES = ("can-spam", "casl", "gdpr", "cannabis-us-ca")
 """Compliance profiles that travel with the product."""
