@@ -42,7 +42,7 @@ def test_preview_prints_what_a_contact_would_read(cli: CommandLine, campaign_fil
 
 
 def test_preview_prints_the_raw_message(cli: CommandLine, campaign_file: Path) -> None:
-    raw = cli("preview", campaign_file, "--format", "raw").out
+    raw = cli("preview", campaign_file, "--raw").out
 
     assert "List-Unsubscribe-Post: List-Unsubscribe=One-Click" in raw
     assert "To: Ann Abel <ann@open.example>" in raw

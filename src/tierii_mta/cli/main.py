@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {  # in the order of a newcomer's day
     "check": "tierii_mta.cli.check:check",
     "plan": "tierii_mta.cli.check:plan",
     "preview": "tierii_mta.cli.preview:preview",
+    "test": "tierii_mta.cli.preview:test",
     "enqueue": "tierii_mta.cli.enqueue:enqueue",
     "send": "tierii_mta.cli.send:send",
     "status": "tierii_mta.cli.status:status",

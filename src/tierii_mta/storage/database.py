@@ -18,8 +18,8 @@ from tierii_mta.storage.conversations import StoredCorrespondence
 from tierii_mta.storage.event_readers import StoredEventReaders
 from tierii_mta.storage.greylist import StoredCorrespondents, StoredGreylist
 from tierii_mta.storage.inbox import StoredInbox
-from tierii_mta.storage.lists import StoredLists
 from tierii_mta.storage.known_lists import StoredKnownLists
+from tierii_mta.storage.lists import StoredLists
 from tierii_mta.storage.mailbox_jobs import StoredMailboxJobs
 from tierii_mta.storage.migrate import bring_up_to_date
 from tierii_mta.storage.operator import StoredOperator
