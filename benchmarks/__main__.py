@@ -8,6 +8,7 @@ relay      in by submission and out to a sink, beside Postfix, plain and signing
 idle       memory of ten thousand silent clients and of a large message, and how long a new client waits meanwhile
 hostages   the rate of those who answer beside black holes, a dead destination and a paused campaign
 queue      enqueue, claim and settle at different fillings, without a network
+press      CPU time of one campaign mail, rendered and put together, beside Jinja2 with EmailMessage
 inbound    messages a second through the checks of port 25 and the reading, beside rspamd and spamd
 drivers    one group commit through two SQLite drivers
 """
@@ -15,7 +16,7 @@ drivers    one group commit through two SQLite drivers
 import signal
 import sys
 
-from benchmarks import audience, drivers, hostages, idle, inbound, intake, outbound, queue, relay, standing
+from benchmarks import audience, drivers, hostages, idle, inbound, intake, outbound, press, queue, relay, standing
 
 _MEASUREMENTS = {
     "audience": audience.main,
@@ -25,6 +26,7 @@ _MEASUREMENTS = {
     "inbound": inbound.main,
     "intake": intake.main,
     "outbound": outbound.main,
+    "press": press.main,
     "queue": queue.main,
     "relay": relay.main,
     "standing": standing.main,

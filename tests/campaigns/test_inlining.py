@@ -3,10 +3,11 @@
 import pytest
 
 from tierii_mta.campaigns.inlining import Inliner, attributes_that_matter
+from tierii_mta.campaigns.markup import marks
 
 
 def inlined(page: str) -> str:
-    return Inliner().inline(page)
+    return Inliner().inline(page, list(marks(page)))
 
 
 @pytest.mark.parametrize(
@@ -66,5 +67,5 @@ def test_conditional_comments_and_odd_markup_survive() -> None:
 
 def test_attributes_in_selectors_matter() -> None:
     page = "<style>a[href^='x'], [ data-K ], *[xlink|Title=q]{top:0}</style>"
-    assert attributes_that_matter(page) >= {"class", "id", "style", "href", "data-k", "title"}
-    assert "href" not in attributes_that_matter("<style>.a{top:0}</style>")
+    assert attributes_that_matter(marks(page)) >= {"class", "id", "style", "href", "data-k", "title"}
+    assert "href" not in attributes_that_matter(marks("<style>.a{top:0}</style>"))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from tierii_mta.campaigns.inlining import Inliner
+from tierii_mta.campaigns.markup import marks
 from tierii_mta.campaigns.sandbox import VALUE_BEGINS, VALUE_ENDS
 from tierii_mta.campaigns.stencil import Stencils
 from tierii_mta.campaigns.template import Sources, Templates
@@ -101,7 +102,7 @@ VALUES = st.text(max_size=5) | st.sampled_from(
 
 
 def alone(page: str) -> tuple[str, str]:
-    html = Inliner().inline(page)
+    html = Inliner().inline(page, list(marks(page)))
     return html, TextMaker().to_text(html)
 
 
@@ -143,6 +144,14 @@ def test_mails_of_one_shape_share_a_stencil() -> None:
     assert len(stencils) == 1
     assert stencils.print(filled([page], ["", "1", "https://mail.example/u/1"])[0])[1].startswith("Dear , look")
     assert len(stencils) == 2
+
+
+def test_mails_that_have_nothing_in_common_are_worked_on_alone() -> None:
+    stencils = Stencils(inlines=True, makes_text=True)
+    for number in range(300):
+        marked, plain = filled(['<style>.a{top:0}</style><p class="a {}">Dear {}</p>'], [f"c{number}", "Anna"])
+        assert stencils.print(marked) == alone(plain)
+    assert len(stencils) < 150
 
 
 @pytest.mark.parametrize(

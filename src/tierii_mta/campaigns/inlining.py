@@ -7,7 +7,7 @@ written into the operator's source.  Nothing is fetched and no file is read.  CS
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import unescape
 from typing import Final
 
@@ -18,9 +18,9 @@ _SELECTED_ATTRIBUTE = re.compile(r"\[\s*(?:[\w-]*\|)?([\w-]+)")
 _IGNORED = "data-css-inline"
 
 
-def attributes_that_matter(page: str) -> frozenset[str]:
-    """Return the attributes on which it depends which rules an element gets."""
-    sheets = [mark.text for mark in marks(page) if mark.kind is Kind.STYLE]
+def attributes_that_matter(found: Iterable[Mark]) -> frozenset[str]:
+    """Return the attributes on which it depends, by the sheets of a page, which rules an element gets."""
+    sheets = [mark.text for mark in found if mark.kind is Kind.STYLE]
     selected = (found[1].lower() for sheet in sheets for found in _SELECTED_ATTRIBUTE.finditer(sheet))
     return frozenset({"class", "id", "style", "type", _IGNORED, *selected})
 
@@ -39,9 +39,8 @@ class Inliner:
             load_remote_stylesheets=False,
         )
 
-    def inline(self, page: str) -> str:
-        """Return the page with its sheets inlined; one without any is returned as it is."""
-        found = list(marks(page))
+    def inline(self, page: str, found: Sequence[Mark]) -> str:
+        """Return a page, whose marks were found, with its sheets inlined; one without any is returned as it is."""
         if not any(_is_sheet(mark) for mark in found):
             return page
         styles, sheets = _read(self._inliner.inline(_numbered(page, found)))
@@ -66,7 +65,7 @@ def _is_sheet(mark: Mark) -> bool:
     return named.get("media", "all") in {"", "all", "screen"} and named.get(_IGNORED) != "ignore"
 
 
-def _numbered(page: str, found: list[Mark]) -> str:
+def _numbered(page: str, found: Sequence[Mark]) -> str:
     out, done = list[str](), 0
     for number, mark in enumerate(found):
         if mark.kind is Kind.STYLE and not _is_sheet(mark):
@@ -86,7 +85,10 @@ def _read(numbered: str) -> tuple[Mapping[int, str], Mapping[int, str]]:
     for mark in marks(numbered):
         if mark.kind not in (Kind.START, Kind.STYLE):
             continue
-        values = {each.name: each.value for each in attributes(mark.head)}
+        head = mark.head
+        if mark.kind is Kind.START and "style=" not in head:
+            continue
+        values = {each.name: each.value for each in attributes(head)}
         if _NUMBER not in values:
             continue
         if mark.content is not None:
@@ -99,7 +101,7 @@ def _read(numbered: str) -> tuple[Mapping[int, str], Mapping[int, str]]:
 def _restyled(tag: str, style: str) -> str:
     """Return a start tag with another style; one that means the same stays as it is written."""
     style = style.strip().removesuffix(";")
-    old = next((each for each in attributes(tag) if each.name == "style"), None)
+    old = next((each for each in attributes(tag) if each.name == "style"), None) if "style" in tag.lower() else None
     if old is not None and _meaning(unescape(old.value)) == _meaning(style):
         return tag
     written = 'style="' + style.replace("&", "&amp;").replace('"', "&quot;") + '"'

@@ -6,8 +6,8 @@ wrote stays as it is, conditional comments and unclosed tags included.  HTML Liv
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 _MARK = re.compile(
     r"""<!--.*?(?:-->|\Z)
@@ -30,8 +30,7 @@ class Kind(Enum):
     OTHER = auto()  # a comment, a declaration
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """One mark and its place."""
 
     kind: Kind
@@ -47,8 +46,7 @@ class Mark:
         return self.text if self.content is None else self.text[: self.content[0] - self.start]
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """One attribute; the places count from the beginning of its tag."""
 
     name: str  # in lower case

@@ -7,7 +7,7 @@ with holes is a *shape*, and mails of one shape share one stencil.  So a mail is
 alone (a test with chance templates and values holds it to that), whatever else was printed before it.  Pure.
 
     print     1. take the marked page apart; values that could change the structure join what is around them
-              2. find which of the holes must be closed for this shape; close them
+              2. find the holes that this shape must not have; close them, and look again
               3. find the stencil, or cut it: inline the sheets, make the text
               4. fill in the values
 """
@@ -30,6 +30,7 @@ _WORD = (  # without markup, white space, and what the text part drops
 )
 _CALM = re.compile(f"{_WORD}(?: {_WORD})*+")
 _OPEN_ENTITY = re.compile(r"&[#0-9A-Za-z]{0,40}\Z")
+_TRIALS = 100  # stencils; where few mails share one by then, most are worked on alone
 _MAX_REMEMBERED = 8_000_000  # characters
 
 
@@ -49,25 +50,23 @@ class Stencils:
         """`inlines`: write style sheets into elements; `makes_text`: make the text part."""
         self._inliner = Inliner() if inlines else None
         self._text_maker = TextMaker() if makes_text else None
-        self._closed: dict[str, frozenset[int]] = {}  # by shape: holes that must not be
-        self._stencils: dict[str, _Stencil] = {}
-        self._size = 0
+        self._shapes: dict[str, _Stencil | frozenset[int]] = {}
+        self._size = 0  # of all shapes
+        self._printed = self._cuts = 0
 
     def __len__(self) -> int:
-        """How many shapes are kept."""
-        return len(self._stencils)
+        """How many stencils are kept."""
+        return sum(isinstance(known, _Stencil) for known in self._shapes.values())
 
     def print(self, marked: str) -> tuple[str, str]:
         """Return the HTML part and the text part; the latter is empty where none is made."""
+        self._printed += 1
+        if self._cuts > _TRIALS and self._cuts > self._printed // 4:
+            return self._alone(marked.replace(VALUE_BEGINS, "").replace(VALUE_ENDS, ""))
         around, values = _take_apart(marked)
-        shape = _HOLE.join(around)
-        while closed := self._to_close(shape):  # what is closed may make a link of its surroundings, and close others
-            around, values = _close(around, values, closed)
-            shape = _HOLE.join(around)
-        stencil = self._stencils.get(shape)
-        if stencil is None:
-            stencil = self._stencils[shape] = self._cut(shape, len(values))
-            self._remember(shape)
+        while not isinstance(known := self._known(_HOLE.join(around)), _Stencil):
+            around, values = _close(around, values, known)  # this may make a link of its surroundings, and close others
+        stencil = known
         html = "".join(chain.from_iterable(zip(stencil.html, [*values, ""], strict=True)))
         if self._text_maker is None:
             return html, ""
@@ -80,11 +79,25 @@ class Stencils:
         """Return a value as `MarkingSandbox` puts it out, for what is added to a rendered page."""
         return f"{VALUE_BEGINS}{value}{VALUE_ENDS}"
 
-    def _cut(self, shape: str, holes: int) -> _Stencil:
-        if self._inliner is not None:
-            shape = self._inliner.inline(shape)
-        html = shape.split(_HOLE)
-        if len(html) != holes + 1:
+    def _known(self, shape: str) -> _Stencil | frozenset[int]:
+        """Return the stencil of a shape, or the holes it must not have."""
+        known = self._shapes.get(shape)
+        if known is None:
+            found = list(marks(shape))
+            matters = attributes_that_matter(found) if self._inliner is not None else frozenset[str]()
+            known = frozenset(_holes_to_close(shape, found, matters)) or self._cut(shape, found)
+            self._remember(shape, known)
+        return known
+
+    def _alone(self, page: str) -> tuple[str, str]:
+        html = self._inliner.inline(page, list(marks(page))) if self._inliner is not None else page
+        return html, self._text_maker.to_text(html) if self._text_maker is not None else ""
+
+    def _cut(self, shape: str, found: Sequence[Mark]) -> _Stencil:
+        self._cuts += 1
+        inlined = self._inliner.inline(shape, found) if self._inliner is not None else shape
+        html = inlined.split(_HOLE)
+        if len(html) != shape.count(_HOLE) + 1:
             raise AssertionError("inlining lost a value")
         if self._text_maker is None:
             return _Stencil(html, (), ())
@@ -94,19 +107,12 @@ class Stencils:
         pieces = _NUMBERED_HOLE.split(self._text_maker.to_text(numbered))
         return _Stencil(html, pieces[::2], [int(number) for number in pieces[1::2]])
 
-    def _to_close(self, shape: str) -> frozenset[int]:
-        closed = self._closed.get(shape)
-        if closed is None:
-            matters = attributes_that_matter(shape) if self._inliner is not None else frozenset[str]()
-            closed = self._closed[shape] = frozenset(_holes_to_close(shape, matters))
-            self._remember(shape)
-        return closed
-
-    def _remember(self, shape: str) -> None:
-        """Keep memory bounded; what is forgotten is cut again."""
+    def _remember(self, shape: str, known: _Stencil | frozenset[int]) -> None:
+        """Keep memory bounded; what is forgotten is worked out again."""
         self._size += len(shape)
         if self._size > _MAX_REMEMBERED:
-            self._closed, self._stencils, self._size = {}, {}, 0
+            self._shapes, self._size = {}, len(shape)
+        self._shapes[shape] = known
 
 
 def _take_apart(marked: str) -> tuple[list[str], list[str]]:
@@ -146,11 +152,10 @@ def _close(around: Sequence[str], values: Sequence[str], closed: frozenset[int])
 # -- which holes must be closed ------------------------------------------------------------------------------------
 
 
-def _holes_to_close(shape: str, matters: frozenset[str]) -> Iterator[int]:
-    places = [found for found, character in enumerate(shape) if character == _HOLE]
-    numbers: Mapping[int, int] = {place: number for number, place in enumerate(places)}
+def _holes_to_close(shape: str, found: Sequence[Mark], matters: frozenset[str]) -> Iterator[int]:
+    numbers: Mapping[int, int] = {place: number for number, place in enumerate(_holes(shape, 0))}
     done, link = 0, _Link()
-    for mark in marks(shape):
+    for mark in found:
         yield from (numbers[place] for place in _in_text(shape, done, mark.start))
         yield from (numbers[place] for place in _in_mark(mark, matters))
         link.add(shape[done : mark.start], done)
@@ -160,11 +165,17 @@ def _holes_to_close(shape: str, matters: frozenset[str]) -> Iterator[int]:
 
 
 def _holes(text: str, offset: int) -> Iterator[int]:
-    return (offset + place for place, character in enumerate(text) if character == _HOLE)
+    """Yield the place of each hole, counted from `offset`."""
+    place = text.find(_HOLE)
+    while place >= 0:
+        yield offset + place
+        place = text.find(_HOLE, place + 1)
 
 
 def _in_text(shape: str, start: int, end: int) -> Iterator[int]:
     """Yield holes behind a `<` that is no tag as yet, or inside of what may be an entity."""
+    if shape.find(_HOLE, start, end) < 0:
+        return
     text = shape[start:end]
     opened = text.find("<")
     for place in _holes(text, start):
@@ -174,7 +185,7 @@ def _in_text(shape: str, start: int, end: int) -> Iterator[int]:
 
 def _in_mark(mark: Mark, matters: frozenset[str]) -> Iterator[int]:
     """Yield holes of a mark, but for those in the values of attributes on which nothing depends."""
-    if mark.kind is Kind.RAW:
+    if mark.kind is Kind.RAW or _HOLE not in mark.text:
         return
     if mark.kind is Kind.OTHER and mark.text.startswith("<!--"):
         yield from (place for place in _holes(mark.text, mark.start) if mark.text[place - mark.start + 1] in "->!")
