@@ -28,9 +28,11 @@ from tierii_mta.errors import Unavailable
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import open_message_id
 from tierii_mta.mail.tokens import (
+    Leaver,
     Purpose,
     SignedAddress,
     TokenCodec,
+    list_tag,
     open_return_path,
     open_signed_address,
     open_unsubscribe,
@@ -230,12 +232,15 @@ async def test_tracked_replies_come_back_to_an_address_signed_for_this_very_mail
 
 
 async def test_unsubscribing_by_mail_has_an_address_signed_for_this_very_mail(workshop: Workshop, road: Road) -> None:
-    delivery, _ = await road.deliveries(workshop.campaign(CAMPAIGN + "unsubscribe: {mailto: true}\n"))
+    delivery, _ = await road.deliveries(
+        workshop.campaign(CAMPAIGN + "unsubscribe: {mailto: true}\nlist: {id: news.example.com}\n")
+    )
     url, _, mailto = parsed((await road.content.prepare(delivery)).data)["List-Unsubscribe"].partition(", ")
     assert url.startswith("<https://mail.example.com/u/")
     address = mailto.removeprefix("<mailto:").removesuffix("?subject=unsubscribe>")
     opened = open_signed_address(road.codec, Address.parse(address), Address.parse(delivery.recipient))
-    assert opened == SignedAddress(Purpose.UNSUBSCRIBE, delivery.id)
+    leaver = Leaver(delivery.recipient_key, list_tag("news.example.com"))
+    assert opened == SignedAddress(Purpose.UNSUBSCRIBE, delivery.id, leaver)
 
 
 async def test_untracked_replies_go_where_the_campaign_says(workshop: Workshop, road: Road) -> None:

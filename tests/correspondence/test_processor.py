@@ -27,7 +27,7 @@ from tierii_mta.events import EventType
 from tierii_mta.inbound.inbox import InboxMessage
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.message_id import message_id
-from tierii_mta.mail.tokens import Purpose, TokenCodec, return_path, signed_address
+from tierii_mta.mail.tokens import Purpose, TokenCodec, return_path, signed_address, unsubscribe_address
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Delivery, Epoch, State
 from tierii_mta.queue.received import InboxEntry, InboxId, InboxRecipient, InboxState
@@ -299,6 +299,24 @@ async def test_what_a_mail_provider_sends_to_the_signed_unsubscribe_address_unsu
     (entry,) = await house.store.suppression.find([house.delivery.recipient_key])
     assert (entry.reason, entry.scope) == ("unsubscribe", "list:news.example.com")
     assert await house.marks() == {"unsubscribed"}
+
+
+@pytest.mark.parametrize(("list_id", "scope"), [("news.example.com", "list:news.example.com"), (None, "all")])
+async def test_the_address_to_unsubscribe_at_works_after_the_delivery_was_purged(
+    house: House, list_id: str | None, scope: str
+) -> None:
+    to = str(unsubscribe_address(CODEC, 1 << 40, Address.parse(ANN), list_id, "bounce.news.example"))
+    text = "From: somebody@elsewhere.example\nTo: x\nSubject: unsubscribe\n\n"
+    there = InboxRecipient(address=to, token=Purpose.UNSUBSCRIBE)
+    async with house.running():
+        found = await house.processed(await house.arrive(text, there, reverse_path="somebody@elsewhere.example"))
+    assert found.processed is not None
+    assert found.processed.kind == "unsubscribe"
+    (event,) = await house.store.events("email.unsubscribed")
+    assert (event.recipient, event.data["method"], event.data["scope"]) == (None, "mailto", scope)
+    (entry,) = await house.store.suppression.find([CODEC.person_key(Address.parse(ANN))])
+    assert (entry.reason, entry.scope, entry.address) == ("unsubscribe", scope, None)
+    assert await house.marks() == set()
 
 
 async def test_what_no_database_can_keep_is_replaced_and_the_rest_is_kept(house: House) -> None:

@@ -13,19 +13,24 @@ from tierii_mta.errors import ConfigurationError
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import (
+    Leaver,
     Preferences,
     Purpose,
+    SignedAddress,
     TokenCodec,
     Unsubscribe,
     WebView,
+    list_tag,
     open_preferences,
     open_return_path,
+    open_signed_address,
     open_unsubscribe,
     open_web_view,
     return_path,
     seal_preferences,
     seal_unsubscribe,
     seal_web_view,
+    unsubscribe_address,
 )
 
 CODEC = TokenCodec(b"a secret of the installation")
@@ -143,6 +148,18 @@ def test_a_return_path_leads_back_to_its_delivery_and_fits_an_address(delivery: 
     assert Address.parse(str(address)) == address
     assert open_return_path(CODEC, Address.parse(str(address).upper())) == delivery
     assert open_return_path(CODEC, address, ADA) == delivery
+
+
+@given(st.integers(0, 2**63 - 1), st.none() | st.text(max_size=20))
+def test_an_address_to_unsubscribe_at_says_who_and_which_list_and_fits(delivery: int, list_id: str | None) -> None:
+    address = unsubscribe_address(CODEC, delivery, ADA, list_id, "bounce.example.com")
+    assert len(address.local) <= 64
+    leaver = Leaver(CODEC.person_key(ADA), list_tag(list_id)) if delivery < 1 << 48 else None
+    made = SignedAddress(Purpose.UNSUBSCRIBE, delivery, leaver)
+    folded = Address(address.local.upper(), address.domain)
+    assert open_signed_address(CODEC, folded, ADA) == open_signed_address(CODEC, address) == made
+    assert open_signed_address(CODEC, address, BOB) is None
+    assert open_signed_address(OTHER, address) is None
 
 
 def test_a_return_path_is_bound_to_its_recipient() -> None:

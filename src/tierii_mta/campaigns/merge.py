@@ -25,6 +25,7 @@ from tierii_mta.mail.tokens import (
     seal_unsubscribe,
     seal_web_view,
     signed_address,
+    unsubscribe_address,
 )
 from tierii_mta.outbound.content import Prepared
 from tierii_mta.queue.delivery import Delivery
@@ -68,10 +69,9 @@ class CampaignContent:
         recipient = Address.parse(delivery.recipient)
         identity = message_id(self._codec, delivery.id, sender_address.domain)
 
-        def signed(purpose: Purpose) -> Address:
-            at = domain.reply_domain or domain.return_path
-            return signed_address(self._codec, purpose, delivery.id, recipient, at)
-
+        at, codec, specification = domain.reply_domain or domain.return_path, self._codec, edition.specification
+        reply_to = signed_address(codec, Purpose.REPLY, delivery.id, recipient, at)
+        way_out = unsubscribe_address(codec, delivery.id, recipient, specification.list_id, at)
         leave, preferences, web_view = self._links(edition, delivery)
         job = Job(
             recipient=recipient,
@@ -81,8 +81,8 @@ class CampaignContent:
             unsubscribe_url=leave,
             preferences_url=preferences,
             web_view_url=web_view,
-            reply_to=signed(Purpose.REPLY) if _is_tracked(edition) else None,
-            unsubscribe_address=signed(Purpose.UNSUBSCRIBE) if edition.specification.unsubscribe.mailto else None,
+            reply_to=reply_to if _is_tracked(edition) else None,
+            unsubscribe_address=way_out if specification.unsubscribe.mailto else None,
         )
         try:
             printed = await self._press.produce(edition, job, domain.keys, priority=delivery.priority)

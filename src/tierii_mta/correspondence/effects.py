@@ -17,7 +17,7 @@ A bounce, complaint or word that is not believed changes nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tierii_mta.clock import Instant
@@ -58,6 +58,7 @@ class Case:
     match: Match | None = None
     sent: Sent | None = None  # the delivery of the match; None: it answers none, or one that was purged
     author_key: PersonKey | None = None  # of the address in From
+    left: Suppression | None = None  # what the address says that it came to, where the delivery was purged
     words: str = ""  # what is new in it
     now: Instant
     new_id: Callable[[], str]
@@ -210,7 +211,7 @@ def _complained(case: Case) -> Effects:
 def _unsubscribed(case: Case) -> Effects:
     sent = case.sent
     if sent is None:
-        return Effects(kind=Kind.UNSUBSCRIBE, notes=["the delivery it is about is kept no more"])
+        return _left_long_ago(case)
     is_signed = Purpose.UNSUBSCRIBE in case.arrival.purposes
     scope = list_scope(sent.list_id) if sent.list_id else EVERYWHERE
     method = "mailto" if is_signed else "word"
@@ -223,6 +224,16 @@ def _unsubscribed(case: Case) -> Effects:
         halt=_halt(sent, "unsubscribe"),
         notes=[f"unsubscribed from {scope}"] if is_new else ["unsubscribed already"],
     )
+
+
+def _left_long_ago(case: Case) -> Effects:
+    """What an address that was signed for it says is enough, as a link is: it outlives the delivery."""
+    if case.left is None:
+        return Effects(kind=Kind.UNSUBSCRIBE, notes=["the delivery it is about is kept no more"])
+    data = {"scope": case.left.scope, "method": case.left.evidence, **_where(case)}
+    event = replace(_event(case, EventType.UNSUBSCRIBED, None, data), recipient=None)  # whoever wrote: it is not told
+    notes = [f"unsubscribed from {case.left.scope}"]
+    return Effects(kind=Kind.UNSUBSCRIBE, events=[event], suppressions=[case.left], notes=notes)
 
 
 # -- answers

@@ -20,6 +20,7 @@ from typing import Protocol
 import structlog
 
 from tierii_mta.clock import Clock, sortable_id
+from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionReason, list_scope
 from tierii_mta.correspondence.codec import encode
 from tierii_mta.correspondence.effects import Arrival, Case, Effects, effects
 from tierii_mta.correspondence.intray import InHand, Intray
@@ -32,7 +33,7 @@ from tierii_mta.errors import Unavailable
 from tierii_mta.inbound.inbox import Inbox, InboxMessage
 from tierii_mta.mail.address import Address
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.mail.tokens import Purpose, TokenCodec
+from tierii_mta.mail.tokens import Purpose, TokenCodec, list_tag, open_signed_address
 from tierii_mta.queue.alarm import Alarm
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import DeliveryId, Epoch, Json, State
@@ -177,6 +178,7 @@ class Processor:
             reading=reading,
             match=match,
             sent=sent,
+            left=await self._left(message) if sent is None else None,
             author_key=self._key(reading.sender),
             words=await self._words(reading, sent),
             now=self._clock.now(),
@@ -233,6 +235,23 @@ class Processor:
             await self._clock.sleep(_BREATH_S)
             sent = await self._store.sent(delivery, answered_by=answered_by)
         return sent
+
+    async def _left(self, message: InboxMessage) -> Suppression | None:
+        """Return who leaves what by the address that the message came to."""
+        for recipient in message.entry.recipients:
+            address = Address.parse_or_none(recipient.address) if recipient.token is Purpose.UNSUBSCRIBE else None
+            found = open_signed_address(self._codec, address) if address is not None else None
+            if found is not None and found.leaver is not None:
+                tag = found.leaver.list_tag
+                lists = [name for name in await self._store.list_ids() if list_tag(name) == tag]
+                return Suppression(
+                    key=found.leaver.key,
+                    scope=list_scope(lists[0]) if lists else EVERYWHERE,
+                    reason=SuppressionReason.UNSUBSCRIBE,
+                    evidence="mailto",
+                    created_at=self._clock.now(),
+                )
+        return None
 
     async def _words(self, reading: Reading, sent: Sent | None) -> str:
         """Return what is new in what a human wrote."""

@@ -82,6 +82,9 @@ class SentStore(Protocol):
     async def sent(self, delivery: DeliveryId, *, answered_by: PersonKey | None = None) -> Sent | None:
         """Return a delivery; of a message to several, the one to whoever answered, if there is one."""
 
+    async def list_ids(self) -> Sequence[str]:
+        """Return the ids of all lists that campaigns were for; they are kept for ever."""
+
     async def known(
         self, deliveries: Sequence[DeliveryId], message_ids: Sequence[str]
     ) -> tuple[Mapping[DeliveryId, KnownMessage], Mapping[str, KnownMessage]]:

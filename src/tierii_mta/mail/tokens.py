@@ -8,6 +8,7 @@ secret, and holds no address.  Pure.
 
 import base64
 import binascii
+import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _LOCAL_MAC_OCTETS = 10
 _PERSON_OCTETS = 16
 _BLOCK_OCTETS = 64  # of SHA-256
 _BOUND_OCTETS = 4  # of the recipient's key, inside a return path
+_TAG_OCTETS = 4  # of a list, inside an address to unsubscribe at
+_MAX_ROOM_OCTETS = 6  # for the delivery in one
 _MAX_TOKEN_CHARACTERS = 2048
 _MAX_DELIVERY = (1 << 63) - 1
 
@@ -186,7 +189,7 @@ class Preferences:
 
 
 def seal_preferences(codec: TokenCodec, key: PersonKey, sender: str, delivery: int | None = None) -> str:
-    """Return the token of a link to a person's preferences page; as lasting as an unsubscribe link."""
+    """Return the token of a link to a person's preferences page."""
     return _seal_person(codec, Purpose.PREFERENCES, key, delivery, sender)
 
 
@@ -236,6 +239,33 @@ class SignedAddress:
 
     purpose: Purpose
     delivery: int
+    leaver: "Leaver | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    """What an address to unsubscribe at says besides: who leaves, and which list, known by its tag."""
+
+    key: PersonKey
+    list_tag: bytes
+
+
+def list_tag(list_id: str | None) -> bytes:
+    """Return what stands for a list where its id has no room."""
+    return hashlib.sha256((list_id or "").encode()).digest()[:_TAG_OCTETS]
+
+
+def unsubscribe_address(codec: TokenCodec, delivery: int, recipient: Address, list_id: str | None, at: str) -> Address:
+    """Return the address at a domain that unsubscribes by a mail of any content, also after the delivery was purged.
+
+    Its local part has at most 63 octets; of a delivery beyond 2^48 it is the plain signed address.
+    """
+    number = _pack_delivery(delivery)
+    if len(number) > _MAX_ROOM_OCTETS:
+        return signed_address(codec, Purpose.UNSUBSCRIBE, delivery, recipient, at)
+    key = codec.person_key(recipient)  # its beginning last, as in every signed address
+    payload = number + list_tag(list_id) + key[_BOUND_OCTETS:] + key[:_BOUND_OCTETS]
+    return Address(f"{_MARK_OF[Purpose.UNSUBSCRIBE]}+{codec.seal_local(Purpose.UNSUBSCRIBE, payload)}", at)
 
 
 def signed_address(codec: TokenCodec, purpose: Purpose, delivery: int, recipient: Address, domain: str) -> Address:
@@ -267,7 +297,11 @@ def open_signed_address(codec: TokenCodec, address: Address, recipient: Address 
         codec.person_key(recipient)[:_BOUND_OCTETS], payload[-_BOUND_OCTETS:]
     ):
         return None
-    return SignedAddress(purpose, int.from_bytes(payload[:-_BOUND_OCTETS], "big"))
+    number, rest = payload[:-_BOUND_OCTETS], b""
+    if len(number) > _PERSON_OCTETS:
+        number, rest = payload[: -_PERSON_OCTETS - _TAG_OCTETS], payload[-_PERSON_OCTETS - _TAG_OCTETS :]
+    leaver = Leaver(PersonKey(rest[-_BOUND_OCTETS:] + rest[_TAG_OCTETS:-_BOUND_OCTETS]), rest[:_TAG_OCTETS])
+    return SignedAddress(purpose, int.from_bytes(number, "big"), leaver if rest else None)
 
 
 def return_path(codec: TokenCodec, delivery: int, recipient: Address, domain: str) -> Address:

@@ -41,6 +41,10 @@ class StoredCorrespondence:
     async def sent(self, delivery: DeliveryId, *, answered_by: PersonKey | None = None) -> Sent | None:
         return await self._connections.read(_sent, delivery, answered_by)
 
+    async def list_ids(self) -> Sequence[str]:
+        wanted = select(campaign.c.list_id).where(campaign.c.list_id.is_not(None)).distinct()
+        return await self._connections.read(lambda connection: list(connection.execute(wanted).scalars()))
+
     async def known(
         self, deliveries: Sequence[DeliveryId], message_ids: Sequence[str]
     ) -> tuple[Mapping[DeliveryId, KnownMessage], Mapping[str, KnownMessage]]:
