@@ -71,13 +71,24 @@ def test_enqueue_sums_up_every_row(cli: CommandLine, campaign_file: Path) -> Non
     }
 
 
-def test_enqueue_again_adds_nobody(cli: CommandLine, campaign_file: Path) -> None:
+def test_enqueue_again_adds_nobody_nor_does_a_campaign_that_spares_who_awaits_mail(
+    cli: CommandLine, campaign_file: Path
+) -> None:
     cli("enqueue", campaign_file)
 
     again = cli("enqueue", campaign_file, "--json")
 
     assert again.code == 0
     assert (again.summary["accepted"], again.summary["duplicates"]) == (0, 11)
+
+    text = campaign_file.read_text().replace("id: welcome", "id: second")
+    text = text.replace("exclude: {", "exclude: {campaigns_within: 3d, ")
+    campaign_file.write_text(text + "segment: email is not blank\n")
+    second = cli("enqueue", campaign_file)
+    assert second.code == 3
+    assert "every contact is excluded or out of the segment" in second.err
+    left_out = (campaign_file.parent / "second.left-out.csv").read_text()
+    assert left_out.count("mail of the campaign welcome waits for them") == 10
 
 
 def test_enqueue_of_other_content_is_a_conflict(cli: CommandLine, campaign_file: Path) -> None:
