@@ -16,7 +16,7 @@ from tierii_mta.outbound.shaping import Shaping
 from tierii_mta.resolver.answer import Resolver
 
 MAX_DOMAINS = 200_000
-_WITHIN_S = 60.0
+_WITHIN_S = 300.0
 _AT_ONCE = 100
 
 
@@ -47,6 +47,7 @@ class MxProviders:
             self._known = await self._ask(self._resolver)
         unknown = [name for name in self._domains if name not in self._known]
         contacts = sum(self._domains[name] for name in unknown) + self._beyond
+        self._domains.clear()
         if not contacts:
             return ()
         why = "did not answer" if self._resolver is not None else "is not asked"

@@ -29,6 +29,7 @@ def refusal(text: str) -> list[str]:
         ("country in []", "12: the list is empty; name what may be in it"),
         ("country in country", "12: `in` is followed by a list; write in ['a', 'b']; of a list field: contains"),
         ("in == 'x'", "1: is a word of the language; a field of that name stands in backquotes: `in`"),
+        ("`--` == 'x'", "1: names no field; write the name of a column between the backquotes"),
         ("age is null", "8: only `is blank` and `is not blank` can be asked with `is`; write blank"),
         ("plan matches plan", "14: `matches` is followed by a text; write matches '...'"),
         ("since > today - 5x", "9: 5x is no duration; write for instance 30d or 12h"),

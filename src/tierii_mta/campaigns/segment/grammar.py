@@ -174,6 +174,8 @@ class _Parser:
 
     def _field(self, token: Token) -> Field:
         if token.sort is Sort.FIELD:
+            if not normal_name(token.text):
+                self._refuse(token.span, "names no field", "write the name of a column between the backquotes")
             return Field(normal_name(token.text), False, token.span)
         if token.sort is Sort.END:
             self._refuse(token.span, "something is missing at the end", "write a condition such as country == 'US'")
