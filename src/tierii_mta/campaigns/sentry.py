@@ -42,6 +42,7 @@ class Running:
     """A campaign that can be stopped."""
 
     campaign: str
+    started_at: Instant
     canary: int | None  # how many went first, while the others wait for their end
     ended: int  # of these
 
@@ -111,13 +112,14 @@ class Sentry:
         if not running:
             self._read_to = None
             return
-        await self._read()
+        await self._read(min(one.started_at for one in running))
         for one in running:
             await self._judge(one)
 
-    async def _read(self) -> None:
+    async def _read(self, since: Instant) -> None:
+        """Read on; at the first look, from where the oldest of them started, but not more than counts remember."""
         if self._read_to is None:
-            self._read_to = await self._store.seq_at(later(self._clock.now(), -MEMORY))
+            self._read_to = await self._store.seq_at(max(since, later(self._clock.now(), -MEMORY)))
         while True:
             page = await self._store.read(self._read_to)
             for sighting in page.sightings:

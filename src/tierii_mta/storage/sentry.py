@@ -89,11 +89,14 @@ class StoredSentry:
 
 
 def _running(connection: Connection) -> Sequence[Running]:
-    wanted = select(campaign.c.number, campaign.c.id, campaign.c.canary).where(campaign.c.state == _RUNNING)
+    wanted = select(campaign.c.number, campaign.c.id, campaign.c.canary, campaign.c.started_at).where(
+        campaign.c.state == _RUNNING
+    )
     rows = connection.execute(wanted.order_by(campaign.c.number)).all()
     return [
         Running(
             campaign=row.id,
+            started_at=Instant(row.started_at or 0),
             canary=row.canary,
             ended=recipients.canary(connection, row.number)[1] if row.canary is not None else 0,
         )

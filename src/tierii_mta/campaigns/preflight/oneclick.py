@@ -1,6 +1,6 @@
 """The rule that the one-click endpoint works, tried on ourselves.
 
-Owns H3.  A canary is a person key that no address has.  GET and HEAD go to a fresh one, which must not be unsubscribed
+Owns H3.  A decoy is a person key that no address has.  GET and HEAD go to a fresh one, which must not be unsubscribed
 by them; POST to one that is the same in every run, so that only the first check of an installation leaves an entry and
 an event behind.  RFC 8058 §3.1 and §3.2.  Touches: our own web endpoint and the suppression list, by way of the ports.
 """
@@ -12,7 +12,7 @@ from tierii_mta.campaigns.preflight.case import Case, Network
 from tierii_mta.campaigns.preflight.findings import Fault, Severity
 from tierii_mta.mail.person import PersonKey
 
-LIST_ID = "canary.preflight.invalid"
+LIST_ID = "decoy.preflight.invalid"
 _WHERE = "web.public_url"
 _FORM = {"List-Unsubscribe": "One-Click"}
 
@@ -22,7 +22,7 @@ async def try_one_click(case: Case, network: Network) -> list[Fault]:
     base = case.sender.public_url
     if base is None:
         return []
-    fresh = _canary(f"{case.campaign.id} {case.now}")
+    fresh = _decoy(f"{case.campaign.id} {case.now}")
     url = unsubscribe_url(case.codec, base, fresh, LIST_ID, None)
     faults: list[Fault] = []
     for method in ("GET", "HEAD"):
@@ -40,7 +40,7 @@ async def try_one_click(case: Case, network: Network) -> list[Fault]:
 
 
 async def _post(case: Case, network: Network, base: str) -> list[Fault]:
-    person = _canary("post")
+    person = _decoy("post")
     answer = await network.web.ask("POST", unsubscribe_url(case.codec, base, person, LIST_ID, None), form=_FORM)
     if isinstance(answer, str):
         return [Fault(what=f"POST to an unsubscribe link fails: {answer}", where=_WHERE)]
@@ -55,5 +55,5 @@ async def _post(case: Case, network: Network, base: str) -> list[Fault]:
     return faults
 
 
-def _canary(name: str) -> PersonKey:
-    return PersonKey(hashlib.sha256(f"preflight canary {name}".encode()).digest()[:16])
+def _decoy(name: str) -> PersonKey:
+    return PersonKey(hashlib.sha256(f"preflight decoy {name}".encode()).digest()[:16])
