@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
@@ -528,3 +529,34 @@ async def test_no_failure_shows_more_than_a_sentence(workshop: Workshop, run: En
     for text in ("contacts: [", CAMPAIGN.replace("{html: mail.html.j2}", "5"), from_csv("nobody.csv")):
         with pytest.raises(TieriiError):
             await run(workshop.campaign(text))
+
+
+# -- the calendar ------------------------------------------------------------------------------------------
+
+
+async def test_a_campaign_with_a_start_is_scheduled_and_a_rerun_leaves_it_so(
+    workshop: Workshop, run: Enqueue, database: Database
+) -> None:
+    later_on = CAMPAIGN + 'schedule: {start: "2099-01-01"}\n'
+    await run(workshop.campaign(later_on))
+    record = await database.campaigns.find("spring")
+    assert record is not None
+    assert record.state is CampaignState.SCHEDULED
+    await run(workshop.campaign(later_on))
+    assert await database.campaigns.find("spring") == replace(record, report=ANY)
+
+
+async def test_at_overrides_the_start_until_it_has_started(
+    workshop: Workshop, run: Enqueue, database: Database
+) -> None:
+    campaign = workshop.campaign(CAMPAIGN)
+    await run(campaign, at="2099-01-01")
+    first = await database.campaigns.find("spring")
+    assert first is not None
+    assert first.state is CampaignState.SCHEDULED
+    await run(campaign)  # adds who is missing, and moves nothing
+    assert (await database.campaigns.find("spring") or first).state is CampaignState.SCHEDULED
+    await run(campaign, at="now")
+    assert (await database.campaigns.find("spring") or first).state is CampaignState.RUNNING
+    with pytest.raises(Conflict, match="its start cannot be moved"):
+        await run(campaign, at="2099-01-01")

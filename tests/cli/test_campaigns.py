@@ -121,11 +121,13 @@ def test_a_sender_that_is_not_ours_is_refused(cli: CommandLine, campaign_file: P
     assert "other.example" in outcome.err
 
 
-def test_a_start_in_the_future_is_not_available_and_says_so(cli: CommandLine, campaign_file: Path) -> None:
-    outcome = cli("enqueue", campaign_file, "--at", "2027-01-01")
+def test_a_campaign_with_a_start_is_scheduled(cli: CommandLine, campaign_file: Path) -> None:
+    assert cli("enqueue", campaign_file, "--at", "tomorrow").code == 2
+    assert cli("enqueue", campaign_file, "--at", "2099-01-01T09:00").code == 0
 
-    assert outcome.code == 2
-    assert "--at is not available yet" in outcome.err
+    outcome = cli("status", "welcome", "--json")
+
+    assert outcome.summary["state"] == "scheduled"
 
 
 def test_rejected_rows_are_told_and_kept_in_a_file(cli: CommandLine, campaign_file: Path) -> None:

@@ -12,7 +12,9 @@ from tierii_mta.clock import later
 from tierii_mta.errors import Unavailable
 from tierii_mta.outbound.connection import Timeouts
 from tierii_mta.outbound.content import RenderFailed
+from tierii_mta.outbound.pools import Pools
 from tierii_mta.outbound.sources import Source
+from tierii_mta.quantities import Rate
 from tierii_mta.queue.delivery import (
     Deferred,
     Delivered,
@@ -23,7 +25,9 @@ from tierii_mta.queue.delivery import (
     Priority,
     Returned,
     Stage,
+    StreamId,
 )
+from tierii_mta.queue.pacing import Plans, StreamPlan
 from tierii_mta.rehearsal.personality import Personality
 from tierii_mta.rehearsal.sink import Sink
 
@@ -618,21 +622,54 @@ async def test_a_source_without_a_usable_address_is_paused_and_blames_nobody() -
         assert rig.room() > 0
 
 
-async def test_lanes_leave_from_the_sources_of_their_pool() -> None:
+async def test_a_campaign_leaves_from_the_sources_of_its_pool() -> None:
+    plans = Plans()
+    plans.learn(StreamId(1), StreamPlan(pool="spare"))
     spare = Source(name="spare", ehlo="spare.example.org", pool="spare")
-    async with HostileMx(honest) as mx, Rig(port=mx.port, sources=(MAIN, spare), pool_of=lambda lane: "spare") as rig:
+    async with HostileMx(honest) as mx, Rig(port=mx.port, sources=(MAIN, spare), pools=Pools(plans=plans)) as rig:
         rig.host(10)
+        assert rig.room() > 0
         outcome = await rig.deliver()
         assert isinstance(outcome, Delivered)
         assert outcome.attempt.source == "spare"
 
 
+async def test_submitted_mail_leaves_from_the_pool_of_its_senders_domain() -> None:
+    spare = Source(name="spare", ehlo="spare.example.org", pool="spare")
+    pools = Pools(of_domain={"example.net": "spare"})
+    async with HostileMx(honest) as mx, Rig(port=mx.port, sources=(MAIN, spare), pools=pools) as rig:
+        rig.host(10)
+        sources = [
+            outcome.attempt.source
+            for sender in ("shop@example.net", "other@example.org")
+            if isinstance(outcome := await rig.deliver(reverse_path=sender), Delivered)
+        ]
+        assert sources == ["spare", "main"]
+
+
 async def test_a_pool_without_sources_sends_nothing() -> None:
-    async with Rig(port=25, pool_of=lambda lane: "empty") as rig:
+    plans = Plans()
+    plans.learn(StreamId(1), StreamPlan(pool="empty"))
+    async with Rig(port=25, pools=Pools(plans=plans)) as rig:
         assert rig.room() == 0
         outcome = await rig.deliver()
         assert isinstance(outcome, Returned)
         assert "pool empty" in outcome.why
+
+
+async def test_a_campaigns_rate_to_a_provider_turns_away_without_an_attempt() -> None:
+    plans = Plans()
+    plans.learn(StreamId(1), StreamPlan(per_provider={"other": Rate.parse("6/m")}))
+    async with HostileMx(honest) as mx, Rig(port=mx.port, pools=Pools(plans=plans)) as rig:
+        rig.host(10)
+        assert isinstance(await rig.deliver(), Delivered)
+        assert rig.room() == 0
+        turned_away = [await rig.deliver() for _ in range(3)]
+        waits = [one.due - rig.clock.now() for one in turned_away if isinstance(one, Returned) and one.due is not None]
+        assert waits == [10_000, 20_000, 30_000]  # each has a turn of its own
+        assert rig.activations == 1
+        rig.clock.advance(timedelta(seconds=10))
+        assert isinstance(await rig.deliver(), Delivered)
 
 
 # -- the deadline ----------------------------------------------------------------------------------------

@@ -90,3 +90,9 @@ def test_a_delivery_that_always_fails_ends_after_its_last_attempt_at_the_deadlin
 def test_a_schedule_that_cannot_work_is_refused(intervals: tuple[timedelta, ...], lifetime: timedelta) -> None:
     with pytest.raises(ValueError, match="above zero"):
         RetrySchedule(intervals=intervals, lifetime=lifetime)
+
+
+def test_a_delivery_that_waited_weeks_for_its_turn_is_tried_no_longer_than_others() -> None:
+    patient = delivery(attempts=20, expires_at=after(days=30))
+    assert SCHEDULE.next_attempt(patient, now=after(days=20), spread=0) == after(days=20, hours=8)
+    assert SCHEDULE.next_attempt(delivery(attempts=21, expires_at=after(days=30)), now=START, spread=0) == Expired()

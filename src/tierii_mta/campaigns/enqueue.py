@@ -19,8 +19,9 @@ from pathlib import Path
 
 from tierii_mta.campaigns.admission import Known, rules_of
 from tierii_mta.campaigns.audience import Audience, Enrichment, Survey
+from tierii_mta.campaigns.calendar import compile_plan
 from tierii_mta.campaigns.compliance import Compliance, compliance_of
-from tierii_mta.campaigns.draft import check_links, check_state, is_loadable, make_draft
+from tierii_mta.campaigns.draft import check_links, check_start, check_state, is_loadable, make_draft
 from tierii_mta.campaigns.examination import Examiner, Subject
 from tierii_mta.campaigns.expansion import Expansion, expand
 from tierii_mta.campaigns.feeds import Feed, Sources, open_feeds
@@ -35,7 +36,7 @@ from tierii_mta.campaigns.sender import Sender
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.campaigns.spool import Order, Spool, Waiting
 from tierii_mta.campaigns.stages import Meter, Stage
-from tierii_mta.campaigns.store import CampaignRecord, CampaignStore, Draft
+from tierii_mta.campaigns.store import CampaignRecord, CampaignState, CampaignStore, Draft
 from tierii_mta.campaigns.summary import Options, Progress, ShowProgress, Step, Summary
 from tierii_mta.campaigns.tolerance import check_rejects
 from tierii_mta.clock import Clock
@@ -86,6 +87,9 @@ async def enqueue(
         Spool(folder, order=order, reserve=reserve) as chosen,
     ):
         draft, record = await run.draft()
+        domain = sender.domain_of(campaign.specification.from_address)
+        plan = compile_plan(campaign, pool=domain.pool, now=clock.now(), at=options.at)
+        check_start(record, options.at)
         async with open_feeds(campaign, sources or Sources(), clock=clock, meter=meter) as feeds:
             names = [feed.name for feed in feeds]
             await run.judge(feeds, [*enrichments, *([providers] if providers is not None else [])], judged)
@@ -95,7 +99,7 @@ async def enqueue(
         await run.screen([*screens, *rules, run.compliance], names, judged, chosen)
         summary = await run.inquire(draft, names, chosen)
         loader = Loader(
-            campaign.specification, store, clock, summary, meter=meter, limit=options.limit, reserve=reserve
+            campaign.specification, store, clock, summary, meter=meter, plan=plan, limit=options.limit, reserve=reserve
         )
         if options.dry_run:
             loader.count(chosen)
@@ -106,7 +110,10 @@ async def enqueue(
         opened = await store.open_draft(draft, reopen=options.reopen)
         await loader.load(opened, chosen, lifetime=sender.lifetime, show=run.show, total=run.survey.rows)
     summary.stages, summary.elapsed_s = meter.as_json(), clock.monotonic() - started
-    await store.start(campaign.id, report=summary.report(), now=clock.now(), opened=opened)
+    is_planned = opened.state is CampaignState.DRAFT or options.at is not None
+    await store.start(
+        campaign.id, report=summary.report(), now=clock.now(), plan=plan if is_planned else None, opened=opened
+    )
     return summary
 
 

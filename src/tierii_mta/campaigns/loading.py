@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from datetime import timedelta
 from itertools import islice
 
+from tierii_mta.campaigns.calendar import Clocks, alive_until
 from tierii_mta.campaigns.guards import canary_size
 from tierii_mta.campaigns.specification import Specification
 from tierii_mta.campaigns.spool import Spool, Waiting
 from tierii_mta.campaigns.stages import Meter, Stage
 from tierii_mta.campaigns.store import CampaignRecord, CampaignState, CampaignStore, NewRecipient
 from tierii_mta.campaigns.summary import Progress, ShowProgress, Step, Summary
-from tierii_mta.clock import Clock, later
+from tierii_mta.clock import Clock
+from tierii_mta.queue.pacing import StreamPlan
 from tierii_mta.queue.reserve import Reserve
 
 BATCH = 1000
@@ -31,10 +33,12 @@ class Loader:
         summary: Summary,
         *,
         meter: Meter,
+        plan: StreamPlan,
         limit: int | None = None,
         reserve: Reserve | None = None,
     ) -> None:
         """`limit`: accept at most so many."""
+        self._plan, self._clocks = plan, Clocks(plan)
         self._specification, self._store, self._clock = specification, store, clock
         self._summary, self._meter, self._limit, self._reserve = summary, meter, limit, reserve
         self._count, self._canary, self._place = 0, 0, 0  # contacts; those of them that go first; which one is next
@@ -62,12 +66,13 @@ class Loader:
             if len(batch) >= room:
                 await self._commit(opened, batch, lifetime)
                 batch, room = [], self._room()
-                self._show(show, total)
                 if room == 0:
-                    return
+                    break
+                self._show(show, total)
         if batch:
             await self._commit(opened, batch, lifetime)
         self._show(show, total)
+        self._summary.notices += tuple(self._clocks.notices())
 
     def count(self, contacts: Iterable[Waiting]) -> None:
         """Do what `load` would do to an empty campaign, without writing."""
@@ -79,24 +84,25 @@ class Loader:
     async def _commit(self, opened: CampaignRecord, batch: list[Waiting], lifetime: timedelta) -> None:
         if self._reserve is not None:
             self._reserve.check()
+        now = self._clock.now()
         rows = [
             NewRecipient(
                 recipient=contact.recipient,
                 recipient_key=contact.person,
                 domain=contact.domain,
                 contact=contact.fields,
+                due=self._clocks.due(contact.fields, now),
                 is_canary=self._goes_first(self._place + number),
             )
             for number, contact in enumerate(batch)
         ]
         self._place += len(batch)
-        now = self._clock.now()
         with self._meter.timing(Stage.ENQUEUE):
             added = await self._store.add_recipients(
                 opened.id,
                 rows,
                 now=now,
-                expires_at=later(now, lifetime),
+                expires_at=alive_until(self._plan, self._count, now=now, lifetime=lifetime),
                 exclude_suppressed=self._specification.exclude.suppression,
                 opened=opened,
             )

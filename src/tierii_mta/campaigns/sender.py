@@ -19,6 +19,7 @@ class SendingDomain:
 
     name: str  # A-labels
     return_path: str  # domain of the VERP addresses
+    pool: str = "default"  # of sources that its mail leaves from
     reply_domain: str | None = None  # of tracked reply addresses; None: the return path's
     keys: tuple[DkimKey, ...] = ()  # every one signs
 

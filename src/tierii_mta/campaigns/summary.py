@@ -17,6 +17,7 @@ class Options:
     dry_run: bool = False  # everything but the commits
     limit: int | None = None  # add at most so many; the next run adds the next ones
     only: str | None = None  # this address alone
+    at: str | None = None  # when it starts, whatever the file says
     reopen: bool = False  # a completed or cancelled campaign runs again for new recipients
 
 

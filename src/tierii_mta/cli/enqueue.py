@@ -19,7 +19,6 @@ from tierii_mta.cli.progress import Progress, follow
 from tierii_mta.cli.status import complete_counts
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.daemon.preflight import open_preflight, open_providers
-from tierii_mta.errors import UsageError
 
 
 @click.command(cls=Command)
@@ -27,7 +26,7 @@ from tierii_mta.errors import UsageError
 @click.option("--dry-run", is_flag=True, help="Do everything but accept: checks, counts, the reject file.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Accept at most N more; the next run goes on.")
 @click.option("--only", metavar="EMAIL", help="This contact alone.")
-@click.option("--at", metavar="TIME", help="Start at a later time (not available yet).")
+@click.option("--at", metavar="TIME", help="Start then, whatever the file says: now, or a time in the campaign's zone.")
 @click.option("--wait", is_flag=True, help="Wait until every delivery is final; 75 if no daemon answers for 10 s.")
 @click.option("--reopen", is_flag=True, help="Let a completed or cancelled campaign run again for new recipients.")
 @async_body
@@ -43,10 +42,8 @@ async def enqueue(
     reopen: bool,
 ) -> None:
     """Accept the mail of a campaign file. Idempotent: a rerun adds only recipients that are new."""
-    if at is not None:
-        raise UsageError("--at is not available yet", remedy="run the command when the campaign shall start")
     campaign = specification.load(file, environ=os.environ)
-    options = Options(dry_run=dry_run, limit=limit, only=only, reopen=reopen)
+    options = Options(dry_run=dry_run, limit=limit, only=only, at=at, reopen=reopen)
     async with opened(call) as installation:
         is_live = installation.settings.compliance.preflight == "enforce"
         scope = Scope(refuses=True, enforced_only=not is_live)

@@ -85,7 +85,8 @@ async def _assembled(installation: Installation, roles: frozenset[str]) -> Async
         threads=threads,
     )
     contents = Contents(campaigns, stored)
-    way_out = build_way_out(installation, content=contents, committer=committer)
+    plans = Plans()
+    way_out = build_way_out(installation, content=contents, committer=committer, plans=plans)
     room = ReadingRoom()
     processor = build_processor(
         installation,
@@ -96,7 +97,6 @@ async def _assembled(installation: Installation, roles: frozenset[str]) -> Async
         routing=routing(settings),
         metrics=metrics,
     )
-    plans = Plans()
     directory = LaneDirectory(plans)
     manager = QueueManager(
         store=installation.queue,

@@ -121,6 +121,7 @@ class Installation:
         domains = {
             name: SendingDomain(
                 name=name,
+                pool=domain.pool,
                 return_path=settings.return_path(name),
                 reply_domain=settings.reply_domain(name),
                 keys=tuple(DkimKey.load(name, key.selector, Path(key.key)) for key in domain.dkim),

@@ -4,7 +4,7 @@ Part of the composition root.  The web is asked by a client that is opened for o
 own, so that an operator who has just mended a record is told so.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from tierii_mta.campaigns.preflight.case import Setup
 from tierii_mta.campaigns.preflight.run import Preflight, Scope, Tools, World
 from tierii_mta.campaigns.preflight.specimens import OwnPress
 from tierii_mta.campaigns.press import Press
+from tierii_mta.campaigns.problems import CampaignInvalid, problem_at
 from tierii_mta.campaigns.providers import MxProviders
 from tierii_mta.campaigns.segmenting import Providers, segment_of
 from tierii_mta.campaigns.specification import Campaign
@@ -95,12 +96,13 @@ def setup_for(installation: Installation, campaign: Campaign) -> Setup:
     sources = sources_of(settings)
     domain = settings.domains.get(campaign.specification.from_address.domain)
     pool = domain.pool if domain is not None else "default"
-    if campaign.specification.campaign.pool != "default":
-        pool = campaign.specification.campaign.pool
+    pool = campaign.specification.campaign.pool or pool
+    shaping = load_shaping(settings)
+    _check_names(campaign, pools={source.pool for source in sources}, providers=shaping.providers)
     return Setup(
         hostname=settings.hostname,
         sources=tuple(source for source in sources if source.pool == pool) or sources,
-        shaping=load_shaping(settings),
+        shaping=shaping,
         allows_loopback=settings.outbound.allow_loopback,
         enrolled=frozenset(settings.compliance.enrolled),
         blocklists=tuple(
@@ -109,3 +111,18 @@ def setup_for(installation: Installation, campaign: Campaign) -> Setup:
             if not (isinstance(each.weight, float) and each.weight <= 0)
         ),
     )
+
+
+def _check_names(campaign: Campaign, *, pools: Collection[str], providers: Sequence[str]) -> None:
+    """Raise `CampaignInvalid` for a pool or a provider that the settings do not know: it would count for nobody."""
+    specification, document, problems = campaign.specification, campaign.document, []
+    pool = specification.campaign.pool
+    if pool is not None and pool not in pools:
+        what = f"no source belongs to the pool {pool}; there are {', '.join(sorted(pools))}"
+        problems.append(problem_at(document, ("campaign", "pool"), what, "name one of them, or see outbound.sources"))
+    for name in specification.rate.per_provider if specification.rate is not None else ():
+        if name not in providers:
+            what = f"{name} is not a provider; there are {', '.join(providers)}"
+            problems.append(problem_at(document, ("rate", "per_provider", name), what, "name one of them"))
+    if problems:
+        raise CampaignInvalid(problems)

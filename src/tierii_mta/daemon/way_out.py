@@ -5,8 +5,10 @@ Owns which settings reach which part of `outbound`, also at a reload; mail to ou
 moves.
 """
 
+import asyncio
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
@@ -14,21 +16,27 @@ from typing import Any
 import structlog
 
 from tierii_mta import shipped, yaml12
+from tierii_mta.clock import Clock, elapsed
 from tierii_mta.correspondence.local import LocalDelivery
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.daemon.mailboxes import local_delivery
 from tierii_mta.daemon.settings import Settings
+from tierii_mta.errors import Unavailable
 from tierii_mta.outbound.connection import Timeouts
 from tierii_mta.outbound.content import ContentSource, Prepared
+from tierii_mta.outbound.pools import Pools
 from tierii_mta.outbound.security import TlsContexts
 from tierii_mta.outbound.shaping import Shaping
 from tierii_mta.outbound.sources import Source
 from tierii_mta.outbound.transports.direct_mx import DirectMx, DirectMxSettings
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Delivery
+from tierii_mta.queue.pacing import Plans
+from tierii_mta.queue.store import QueueStore
 from tierii_mta.resolver.stub import StubResolver
 
 _DEFAULT_SOURCE = "default"
+_SILENT, _RECOUNT_S = timedelta(seconds=60), 15.0
 _FIB, _INET6 = Path("/proc/self/net/fib_trie"), Path("/proc/self/net/if_inet6")
 _LOCAL_V4 = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL")
 
@@ -45,12 +53,34 @@ class Contents:
         return await source.prepare(delivery)
 
 
+class Share:
+    """How much of a campaign's rate to a provider is ours: one divided by the daemons that live."""
+
+    def __init__(self, queue: QueueStore, clock: Clock) -> None:
+        self._queue, self._clock, self._daemons = queue, clock, 1
+
+    def __call__(self) -> float:
+        return 1 / self._daemons
+
+    async def run(self) -> None:
+        """Count the daemons now and then, until cancelled."""
+        while True:
+            try:
+                seen = [elapsed(node.seen_at, self._clock.now()) for node in await self._queue.nodes()]
+                self._daemons = max(1, sum(silence < _SILENT for silence in seen))
+            except Unavailable as failure:
+                structlog.get_logger().warning("way_out.nodes_unknown", error=str(failure))
+            await self._clock.sleep(_RECOUNT_S)
+
+
 class WayOut:
     """The transport in use, and what operators ask of it."""
 
-    def __init__(self, deliver: LocalDelivery, direct: DirectMx, resolver: StubResolver) -> None:
+    def __init__(
+        self, deliver: LocalDelivery, direct: DirectMx, resolver: StubResolver, share: Share, plans: Plans
+    ) -> None:
         self.deliver = deliver
-        self._direct, self._resolver = direct, resolver
+        self._direct, self._resolver, self._share, self._plans = direct, resolver, share, plans
 
     @property
     def idle_sessions(self) -> int:
@@ -66,8 +96,10 @@ class WayOut:
         return [{"kind": "local", "text": text}, *lines]
 
     async def tend(self) -> None:
-        """Close idle sessions in time, until cancelled."""
-        await self._direct.run()
+        """Close idle sessions in time, and follow how many daemons there are, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._direct.run())
+            group.create_task(self._share.run())
 
     async def close(self) -> None:
         """Say goodbye to every idle session."""
@@ -76,23 +108,25 @@ class WayOut:
 
     def reload(self, settings: Settings) -> None:
         """Take over shaping and sources; raises `ConfigurationError` and leaves all as it was where they are wrong."""
-        self._direct.reload(_direct_mx(settings), load_shaping(settings))
+        self._direct.reload(_direct_mx(settings, self._plans), load_shaping(settings))
 
 
-def build_way_out(installation: Installation, *, content: ContentSource, committer: Committer) -> WayOut:
+def build_way_out(installation: Installation, *, content: ContentSource, committer: Committer, plans: Plans) -> WayOut:
     """Wire the transport of the settings; raises `ConfigurationError`."""
     settings = installation.settings
     resolver = StubResolver(installation.clock, nameservers=settings.dns.nameservers, timeout=settings.dns.timeout)
+    share = Share(installation.queue, installation.clock)
     direct = DirectMx(
-        _direct_mx(settings),
+        _direct_mx(settings, plans),
         clock=installation.clock,
         resolver=resolver,
         shaping=load_shaping(settings),
         content=content,
         contexts=TlsContexts(),
+        share=share,
     )
     deliver = local_delivery(installation, direct, content=content, committer=committer)
-    return WayOut(deliver, direct, resolver)
+    return WayOut(deliver, direct, resolver, share, plans)
 
 
 def load_shaping(settings: Settings) -> Shaping:
@@ -107,7 +141,7 @@ def load_shaping(settings: Settings) -> Shaping:
     return shaping
 
 
-def _direct_mx(settings: Settings) -> DirectMxSettings:
+def _direct_mx(settings: Settings, plans: Plans) -> DirectMxSettings:
     sources = sources_of(settings)
     configured = {address for each in sources for address in (each.address, each.address6) if address}
     return DirectMxSettings(
@@ -116,6 +150,7 @@ def _direct_mx(settings: Settings) -> DirectMxSettings:
         own_addresses=frozenset(configured | machine_addresses()),
         allow_loopback=settings.outbound.allow_loopback,
         port=settings.outbound.port,
+        pools=Pools(plans=plans, of_domain={name: domain.pool for name, domain in settings.domains.items()}),
         timeouts=Timeouts(**dict(settings.outbound.timeouts)),
     )
 

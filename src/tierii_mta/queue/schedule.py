@@ -8,7 +8,7 @@ Pure: `now` comes in, values go out. RFC 5321 §4.5.4.1.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tierii_mta.clock import Instant, later
+from tierii_mta.clock import Instant, elapsed, later
 from tierii_mta.queue.delivery import Delivery
 
 _MAX_SPREAD = 0.1  # of the wait
@@ -44,10 +44,19 @@ class RetrySchedule:
         `spread` in [0, 1) lengthens the wait by up to a tenth, so retries do not march in step. The last attempt is
         due at the deadline itself; a delivery that fails there or later has expired. `retry_after` is the peer's wish.
         """
-        if now >= delivery.expires_at:
+        if now >= delivery.expires_at or self._has_had_its_time(delivery):
             return Expired()
         wait = self._wait(delivery.attempts, retry_after) * (1 + _MAX_SPREAD * spread)
         return min(later(now, wait), delivery.expires_at)
+
+    def _has_had_its_time(self, delivery: Delivery) -> bool:
+        """Whether the waits so far come to the lifetime. A delivery that waited long for its turn (the calendar of its
+        campaign) is kept alive beyond it, but is not tried more often than any other.
+        """
+        if elapsed(delivery.accepted_at, delivery.expires_at) <= self.lifetime:
+            return False
+        climbed = sum(self.intervals[: delivery.attempts], timedelta(0))
+        return climbed + self.intervals[-1] * max(0, delivery.attempts - len(self.intervals)) >= self.lifetime
 
     def _wait(self, attempts: int, wish: timedelta | None) -> timedelta:
         """Return the plain wait. A peer may lengthen it up to our longest interval, and shorten it down to our first

@@ -7,6 +7,7 @@ once, each finding with file, line, key, remedy and the nearest known key.  Does
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ from tierii_mta.campaigns.specification.references import Environ, resolve, stra
 from tierii_mta.campaigns.specification.sections import (
     AbTestSection,
     AttachmentSection,
-    BatchSection,
     CampaignSection,
     CsvFeed,
     DedupeSection,
@@ -41,9 +41,7 @@ from tierii_mta.campaigns.specification.sections import (
     Line,
     ListFeed,
     ListSection,
-    RateSection,
     ReplyToSection,
-    ScheduleSection,
     SchemaSection,
     Section,
     SqlFeed,
@@ -54,6 +52,7 @@ from tierii_mta.campaigns.specification.sections import (
     UnsubscribeSection,
     VariableName,
 )
+from tierii_mta.campaigns.specification.timing import BatchSection, RateSection, ScheduleSection
 from tierii_mta.errors import CheckFailed
 from tierii_mta.mail.address import Address
 from tierii_mta.queue.delivery import Json, Priority
@@ -136,6 +135,14 @@ class Specification(Section):
     def list_id(self) -> str | None:
         return self.mailing_list.id if self.mailing_list else None
 
+    @property
+    def pacing(self) -> BatchSection:
+        """The batches, by whatever name the file gives them. A size alone asks for nothing: batches follow at once."""
+        if self.batch_size is None and self.batch_delay is None and self.delay_minutes is None:
+            return self.batch
+        delay = self.batch_delay if self.batch_delay is not None else timedelta(minutes=self.delay_minutes or 0)
+        return BatchSection(size=self.batch_size or BatchSection().size, delay=delay)
+
     @cached_property
     def from_address(self) -> Address:
         return Address.parse(self.sender.email)
@@ -150,13 +157,10 @@ class Specification(Section):
         for feed in tree["contacts"]:
             if feed["type"] == "inline":
                 feed.pop("items", None)
-        batch = tree.pop("batch", {})
-        minutes, delay = tree.pop("delay_minutes", None), tree.pop("batch_delay", None)
-        size = tree.pop("batch_size", None)
-        batch |= {"size": size} if size not in {None, 100} else {}
-        batch |= {"delay": delay} if delay is not None else {}
-        batch |= {"delay": f"{minutes}m"} if minutes else {}
-        return {key: value for key, value in {**tree, "batch": batch}.items() if value not in ({}, [])}
+        for alias in _ALIASES:
+            tree.pop(alias, None)
+        tree["batch"] = self.pacing.model_dump(mode="json", exclude_defaults=True)
+        return {key: value for key, value in tree.items() if value not in ({}, [])}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,16 +39,6 @@ class _Missing:
 
 
 _MISSING = (
-    _Missing(("campaign", "pool"), _is_other_than("default"), "a pool of a campaign's own"),
-    _Missing(("batch", "delay"), _is_other_than("0s", "0", 0), "a delay between batches"),
-    _Missing(("batch_delay",), _is_other_than("0s", "0", 0), "a delay between batches"),
-    _Missing(("delay_minutes",), _is_other_than(0), "a delay between batches"),
-    _Missing(("rate",), _is_set, "a rate of a campaign's own"),
-    _Missing(("schedule", "start"), _is_other_than("now"), "a start other than now"),
-    _Missing(("schedule", "recipient_local"), _is_true, "sending by the recipient's clock"),
-    _Missing(("schedule", "window"), _is_set, "a send window"),
-    _Missing(("schedule", "end"), _is_set, "an end"),
-    _Missing(("schedule", "misfire"), _is_set, "a misfire rule"),
     _Missing(("tracking", "opens"), _is_true, "tracking of opens"),
     _Missing(("tracking", "clicks"), _is_true, "tracking of clicks"),
     _Missing(("tracking", "utm"), _is_set, "adding UTM parameters"),

@@ -8,7 +8,6 @@ Everything is strict: a word is not a number, and `yes` is not true.
 import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -25,13 +24,12 @@ from pydantic import model_validator as check_section
 
 from tierii_mta.campaigns.specification.vocabulary import RESERVED_NAMES
 from tierii_mta.mail.address import Address, InvalidAddress, parse_domain
-from tierii_mta.quantities import Rate, format_duration, parse_duration, parse_share
+from tierii_mta.quantities import format_duration, parse_duration, parse_share
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _HEADER_NAME = re.compile(r"x-[a-z0-9-]{1,70}|feedback-id|precedence", re.IGNORECASE)
 _LIST_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,200}[a-z0-9])?")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_CLOCK_TIME = r"^(?:[01]\d|2[0-3]):[0-5]\d$"
 
 
 def _address(text: str) -> str:
@@ -60,14 +58,6 @@ def _literal(text: str) -> str:
             "is not a template: names are filled in in the subject, the headers and the template files only"
         )
     return _line(text)
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as cause:
-        raise ValueError(f"{name!r} is not a time zone; write for instance Europe/Berlin or UTC") from cause
-    return name
 
 
 def _header_name(name: str) -> str:
@@ -107,14 +97,12 @@ def _reject_limit(value: Any) -> int | str:
 
 Duration = Annotated[timedelta, PlainValidator(parse_duration), PlainSerializer(format_duration)]
 Share = Annotated[float, PlainValidator(parse_share)]
-Pace = Annotated[Rate, PlainValidator(Rate.parse), PlainSerializer(str)]
 AddressText = Annotated[str, AfterValidator(_address)]
 DomainText = Annotated[str, AfterValidator(_domain)]
 Line = Annotated[str, AfterValidator(_line)]
 Literally = Annotated[str, AfterValidator(_literal)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
-ZoneName = Annotated[str, AfterValidator(_zone)]
 ListId = Annotated[str, AfterValidator(_list_id)]
 FilePath = Annotated[str, Field(min_length=1)]
 StopReason = Literal["reply", "unsubscribe", "complaint", "hard_bounce"]
@@ -133,7 +121,7 @@ class CampaignSection(Section):
     kind: Literal["marketing", "transactional"] = "marketing"
     priority: Literal["high", "normal", "low"] | None = None  # default: by kind
     tags: list[Line] = []
-    pool: str = "default"
+    pool: str | None = None  # default: that of the From domain
 
 
 class FromSection(Section):
@@ -254,11 +242,6 @@ class ExcludeSection(Section):
     campaigns_within: Duration | None = None
 
 
-class BatchSection(Section):
-    size: Annotated[int, Field(ge=1, le=10_000)] = 100
-    delay: Duration = timedelta(0)
-
-
 class UnsubscribeSection(Section):
     one_click: bool = True
     mailto: bool = False
@@ -268,26 +251,6 @@ class UnsubscribeSection(Section):
 class AttachmentSection(Section):
     path: FilePath
     inline: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None  # for `cid:` in the HTML
-
-
-class WindowSection(Section):
-    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = []
-    from_time: Annotated[str, Field(alias="from", pattern=_CLOCK_TIME)]
-    to: Annotated[str, Field(pattern=_CLOCK_TIME)]
-
-
-class ScheduleSection(Section):
-    start: str = "now"
-    timezone: ZoneName = "UTC"
-    recipient_local: bool = False
-    window: WindowSection | None = None
-    end: str | None = None
-    misfire: Duration | None = None
-
-
-class RateSection(Section):
-    max: Pace | None = None
-    per_provider: dict[str, Pace] = {}
 
 
 class TrackingSection(Section):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tierii_mta.clock import Clock, later
+from tierii_mta.outbound.allotments import Allotments
 from tierii_mta.outbound.attempt import DeliveryAttempt
 from tierii_mta.outbound.connection import Timeouts
 from tierii_mta.outbound.content import ContentSource
@@ -22,6 +23,7 @@ from tierii_mta.outbound.interpret import decide
 from tierii_mta.outbound.party import Parties
 from tierii_mta.outbound.path import Path
 from tierii_mta.outbound.pool import Pool
+from tierii_mta.outbound.pools import Pools
 from tierii_mta.outbound.route import Route, RouteFailed, RoutePolicy
 from tierii_mta.outbound.route_book import RouteBook
 from tierii_mta.outbound.security import BrokenTls, TlsContexts
@@ -38,10 +40,6 @@ _CROWDED = timedelta(seconds=5)  # on average, until what came too much comes ag
 _log = logging.getLogger(__name__)
 
 
-def _default_pool(lane: Lane) -> str:
-    return "default"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectMxSettings:
     """The operator's choices, and what tests shorten."""
@@ -51,7 +49,7 @@ class DirectMxSettings:
     own_addresses: frozenset[str] = frozenset()
     allow_loopback: bool = False
     port: int = 25
-    pool_of: Callable[[Lane], str] = _default_pool  # which sources a lane's mail may leave from
+    pools: Pools = field(default_factory=Pools)  # which sources a mail may leave from
     timeouts: Timeouts = field(default_factory=Timeouts)
     deadline: timedelta = timedelta(minutes=20)  # of one attempt
 
@@ -68,7 +66,10 @@ class DirectMx:
         shaping: Shaping,
         content: ContentSource,
         contexts: TlsContexts,
+        share: Callable[[], float] = lambda: 1.0,
     ) -> None:
+        """`share` says how much of a campaign's rates is ours, where several daemons send."""
+        self._allotments = Allotments(settings.pools.plans, share=share)
         self._settings, self._shaping, self._clock = settings, shaping, clock
         self._throttle = Throttle(shaping)
         self._gate = Gate(self._throttle, clock)
@@ -90,20 +91,17 @@ class DirectMx:
 
     def room(self, lane: Lane, priority: Priority, most: int) -> int:
         """See the port."""
-        source = self._source_of(lane)
-        if source is None or self._routes.is_failing(lane.domain):
+        if self._routes.is_failing(lane.domain):
             return 0
-        now = self._clock.monotonic()
-        path = self._throttle.path(source.name, lane.domain, now)
-        if path is None:
-            return self._throttle.unknown_room(self._unrouted[lane.domain], priority, now, most=most)
-        return self._throttle.room(path, priority, now, most=most)
+        rooms = (self._room_from(pool, lane, priority, most) for pool in self._settings.pools.of_lane(lane))
+        return next((room for room in rooms if room > 0), 0)
 
     async def deliver(self, delivery: Delivery, activate: Callable[[], Awaitable[bool]]) -> Outcome:
         """See the port."""
-        source = self._source_of(delivery.lane)
+        pool = self._settings.pools.of(delivery)
+        source = self._source_of(delivery.lane, pool)
         if source is None:
-            why = f"no source of the pool {self._settings.pool_of(delivery.lane)} can be used now"
+            why = f"no source of the pool {pool} can be used now"
             return Returned(why=why, due=later(self._clock.now(), SOURCE_PAUSE))
         started = self._clock.monotonic()
         domain = delivery.lane.domain
@@ -116,12 +114,18 @@ class DirectMx:
         if self._throttle.is_crowded(path, delivery.priority):
             pause = _CROWDED * (0.5 + self._clock.random())
             return Returned(why=f"enough mail waits for {route.site} already", due=later(self._clock.now(), pause))
+        stream, now = delivery.lane.stream, self._clock.monotonic()
+        if (wait := self._allotments.take(stream, path.provider, now)) is not None:
+            why = f"the campaign's rate to {path.provider} has no room"
+            return Returned(why=why, due=later(self._clock.now(), timedelta(seconds=wait)))
         with self._in_hand(domain, path):
             errand = Errand(
                 delivery=delivery, route=route, path=path, source=source, activate=activate, started=started
             )
             attempt = DeliveryAttempt(self._equipment, errand)
             outcome = await attempt.run()
+        if isinstance(outcome, Returned):
+            self._allotments.give_back(stream, path.provider)
         if attempt.is_source_broken:
             self._pause(source, outcome)
         return outcome
@@ -154,8 +158,18 @@ class DirectMx:
         self._gate.close()
         await self._pool.close_all()
 
-    def _source_of(self, lane: Lane) -> Source | None:
-        pool = self._settings.pool_of(lane)
+    def _room_from(self, pool: str, lane: Lane, priority: Priority, most: int) -> int:
+        source = self._source_of(lane, pool)
+        if source is None:
+            return 0
+        now = self._clock.monotonic()
+        path = self._throttle.path(source.name, lane.domain, now)
+        if path is None:
+            return self._throttle.unknown_room(self._unrouted[lane.domain], priority, now, most=most)
+        most = self._allotments.room(lane.stream, path.provider, now, most=most)
+        return self._throttle.room(path, priority, now, most=most) if most > 0 else 0
+
+    def _source_of(self, lane: Lane, pool: str) -> Source | None:
         usable = [each for each in self._settings.sources if each.pool == pool and not self._is_paused(each.name)]
         return choose_source(lane, usable)
 
