@@ -4,6 +4,7 @@ Every MX has a loopback address of its own and all share one port, because the d
 """
 
 import asyncio
+import functools
 import json
 import os
 import random
@@ -21,7 +22,7 @@ import dkim
 import yaml
 
 from tests.support.dns import DnsServer
-from tests.support.program import Process, start, within
+from tests.support.program import Process, comes_true, start, within
 from tierii_mta.authentication import dkim as ours
 from tierii_mta.rehearsal.personality import Personality
 from tierii_mta.rehearsal.sink import Sink
@@ -153,18 +154,23 @@ class Stage:
             assert done.code == code, f"{arguments}: exit {done.code}\n{done.out}\n{done.err}\n{self.daemon_log()}"
         return done
 
-    async def start_daemon(self, program: Sequence[str] = PROGRAM, environ: Mapping[str, str] | None = None) -> None:
-        """Start `serve` and wait until it answers; a control of a test names a sabotaged program instead of ours."""
+    async def start_daemon(
+        self, program: Sequence[str] = PROGRAM, environ: Mapping[str, str] | None = None, *, web: bool = True
+    ) -> None:
+        """Start `serve` and wait until it is ready; a control of a test names a sabotaged program instead of ours.
+
+        Without `web` no web child is started: importing it takes longer than most stories, which do not look at it.
+        """
         await self._web_is_silent()
-        log = self.folder / "daemon.log"
-        self.daemon = await self._begin(["serve"], log, log, program=program, environ=environ)
-        for _ in range(1500):
-            if self.daemon.returncode is not None:
-                break
-            if (self.folder / "data" / "control.sock").exists() and await self._web_answers():
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"the daemon did not come up\n{self.daemon_log()}")
+        log, said = self.folder / "daemon.log", self.daemon_log()
+        roles = [] if web else ["--role", "outbound,inbound,submission"]
+        daemon = self.daemon = await self._begin(["serve", *roles], log, log, program=program, environ=environ)
+
+        def is_over() -> bool:
+            return daemon.returncode is not None or "ready" in self.daemon_log()[len(said) :].splitlines()
+
+        await comes_true(is_over, "a daemon that is ready", self.daemon_log)
+        assert daemon.returncode is None, f"the daemon did not come up\n{self.daemon_log()}"
 
     async def _begin(
         self,
@@ -237,7 +243,7 @@ class Stage:
             counts = await self.counts(campaign)
             if all(counts[state] == number for state, number in wanted.items()):
                 return counts
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
         raise AssertionError(f"{campaign} stays at {counts}, wanted {wanted}\n{self.daemon_log()}")
 
     def verifies(self, message: bytes) -> bool:
@@ -264,6 +270,12 @@ class Stage:
         self.config.write_text(yaml.safe_dump(self.settings))
 
 
+@functools.cache
+def _key(kind: ours.KeyKind) -> bytes:
+    """Return the key of all stages; making one takes longer than most of their stories."""
+    return ours.generate_key(kind)
+
+
 @asynccontextmanager
 async def open_stage(folder: Path, **overrides: Any) -> AsyncIterator[Stage]:
     """Set the stage: DNS up, keys made, settings written; no daemon yet. Ends all that it started."""
@@ -273,7 +285,7 @@ async def open_stage(folder: Path, **overrides: Any) -> AsyncIterator[Stage]:
         port, web_port = free_port(*addresses, "::1"), free_port("127.0.0.1")
         inbound_port, submission_port = free_port("127.0.0.1"), free_port("127.0.0.1")
         for kind, selector in ((ours.KeyKind.RSA, "rsa"), (ours.KeyKind.ED25519, "ed")):
-            (folder / f"{selector}.pem").write_bytes(ours.generate_key(kind))
+            (folder / f"{selector}.pem").write_bytes(_key(kind))
         settings: dict[str, Any] = {
             "hostname": "mta.news.example",
             "data_dir": "data",

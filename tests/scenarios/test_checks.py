@@ -20,7 +20,9 @@ HEAD = "From: Ada <ada@{domain}>\r\nTo: {to}\r\nDate: Sat, 21 Nov 2026 10:30:00 
 def _send(stage: Stage, source: str, domain: str, name: str, *fields: str, helo: str = "nowhere.example") -> str:
     """Send a message with a foreign client and return the reply to its end."""
     head = "".join(f"{field}\r\n" for field in fields) + HEAD.format(domain=domain, to=MAILBOX, name=name)
-    with smtplib.SMTP("127.0.0.1", stage.inbound_port, local_hostname=helo, source_address=(source, 0)) as client:
+    with smtplib.SMTP(
+        "127.0.0.1", stage.inbound_port, local_hostname=helo, source_address=(source, 0), timeout=60
+    ) as client:
         client.ehlo()
         client.mail(f"ada@{domain}")
         client.rcpt(MAILBOX)
@@ -64,7 +66,7 @@ async def test_what_strangers_pretend_is_found_out_and_nothing_else_keeps_mail_a
             "rspamd": {"url": f"http://127.0.0.1:{free_port('127.0.0.1')}"},  # nobody is there
         }
         stage.save_settings()
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         async with asyncio.timeout(30):
             while "list.usable" not in stage.daemon_log():
                 await asyncio.sleep(0.05)

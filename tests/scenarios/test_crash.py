@@ -20,13 +20,13 @@ async def test_nobody_is_lost_and_doubles_are_at_most_what_was_on_the_wire(tmp_p
         active_at_kill = 0
         for _ in range(3):
             seen = len(sink.received)
-            await stage.start_daemon()
+            await stage.start_daemon(web=False)
             await within(sink.arrived(seen + 60), "60 more mails", stage.daemon_log)
             await stage.stop_daemon(signal.SIGKILL)
             with sqlite3.connect(stage.folder / "data" / SQLITE_FILE) as database:
                 assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             active_at_kill += (await stage.counts("kill"))["active"]
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         await stage.settled("kill", completed=RECIPIENTS)
         received = Counter(message.recipients[0] for message in sink.received)
         assert len(received) == RECIPIENTS, "everybody"

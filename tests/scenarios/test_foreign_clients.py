@@ -25,7 +25,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Stage, FrontDoor, Sink]]:
     async with open_stage(folder) as stage:
         door = await furnish(stage)
         sink = await stage.sink("plain.example", "127.0.0.2")
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         yield stage, door, sink
         assert "Traceback" not in stage.daemon_log()
         assert await stage.stop_daemon() == 0

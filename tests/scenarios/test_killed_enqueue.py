@@ -8,14 +8,16 @@ from tests.scenarios.stage import PROGRAM, Stage, open_stage
 from tests.support.program import comes_true, within
 from tierii_mta.storage.backend import SQLITE_FILE
 
-CONTACTS = 6_000
+CONTACTS = 12_000
 
 
 async def test_a_half_loaded_campaign_is_neither_resumed_nor_sent_and_may_be_cancelled(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage:
         sink = await stage.sink("plain.example", "127.0.0.2")
-        await stage.start_daemon()
-        file = stage.campaign("half", [{"email": f"h{number}@plain.example"} for number in range(CONTACTS)])
+        await stage.start_daemon(web=False)
+        stage.write("half.csv", "email\n" + "".join(f"h{number}@plain.example\n" for number in range(CONTACTS)))
+        file = stage.campaign("half", [])
+        file.write_text(file.read_text().replace("type: inline\n  items: []", "type: csv\n  path: half.csv"))
         loading = await asyncio.create_subprocess_exec(*PROGRAM, "--config", stage.config, "--quiet", "enqueue", file)
         await comes_true(lambda: _rows(stage), "rows are written", stage.daemon_log)
         loading.kill()

@@ -17,14 +17,18 @@ REPORT = b"Subject: Undelivered Mail\r\nMessage-ID: <report@plain.example>\r\n\r
 
 def _send(port: int, sender: str, *recipients: str, source: str = CLIENT) -> dict[str, tuple[int, bytes]]:
     """Send the report with a foreign client and return who was refused; raises where all were."""
-    with smtplib.SMTP("127.0.0.1", port, local_hostname="mx.plain.example", source_address=(source, 0)) as client:
+    with smtplib.SMTP(
+        "127.0.0.1", port, local_hostname="mx.plain.example", source_address=(source, 0), timeout=60
+    ) as client:
         return client.sendmail(sender, recipients, REPORT)
 
 
 def _replies(port: int, *recipients: str, source: str) -> list[int]:
     """Ask for recipients one by one, until the server hangs up."""
     codes = []
-    with smtplib.SMTP("127.0.0.1", port, local_hostname="mx.plain.example", source_address=(source, 0)) as client:
+    with smtplib.SMTP(
+        "127.0.0.1", port, local_hostname="mx.plain.example", source_address=(source, 0), timeout=60
+    ) as client:
         client.ehlo()
         client.mail("ada@plain.example")
         for recipient in recipients:
@@ -36,7 +40,7 @@ def _replies(port: int, *recipients: str, source: str) -> list[int]:
 
 def _greeting(port: int, source: str) -> int:
     try:
-        with smtplib.SMTP("127.0.0.1", port, source_address=(source, 0)):
+        with smtplib.SMTP("127.0.0.1", port, source_address=(source, 0), timeout=60):
             return 220
     except smtplib.SMTPConnectError as refusal:
         return refusal.smtp_code
@@ -54,7 +58,7 @@ async def test_mail_comes_in_for_those_we_know_and_for_nobody_else(tmp_path: Pat
         stage.settings["domains"][SENDER_DOMAIN]["mailboxes"] = {"sales": {"maildir": "mail"}}
         stage.save_settings()
         sink = await stage.sink("plain.example", "127.0.0.2")
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         await stage.run("enqueue", stage.campaign("spring", [{"email": "ann@plain.example"}]))
         async with asyncio.timeout(60):
             while not sink.received:
@@ -83,5 +87,5 @@ async def test_mail_comes_in_for_those_we_know_and_for_nobody_else(tmp_path: Pat
 
         assert await asyncio.to_thread(_send, port, "", verp) == {}
         await stage.stop_daemon(signal.SIGKILL)
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         assert len(await _inbox(stage)) == 3, "the 250 was true"

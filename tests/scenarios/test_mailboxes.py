@@ -69,7 +69,7 @@ async def test_mail_reaches_its_mailboxes_and_one_that_was_down_is_told_of(tmp_p
     async with receiving("500 Oops", "500 Oops", "200 OK") as receiver, open_stage(tmp_path) as stage:
         _furnish(stage, receiver)
         away = await stage.sink(AWAY, "127.0.0.3")
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         port = stage.inbound_port
         for recipient in ("sales+spring", "anybody", "postmaster", "crm", "gone"):
             await asyncio.to_thread(_send, port, f"{recipient}@{INBOX_DOMAIN}", subject=recipient)
@@ -110,7 +110,7 @@ async def test_dovecot_takes_our_own_mail_and_waits_for_no_one(tmp_path: Path) -
         stage.settings["domains"][INBOX_DOMAIN] = {"mailboxes": {"*": {"lmtp": f"127.0.0.1:{lmtp}"}}}
         stage.settings["mailboxes"] = {"retry": {"intervals": ["1s"]}}
         stage.save_settings()
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         await asyncio.to_thread(_send, stage.inbound_port, f"ann@{INBOX_DOMAIN}", subject="while it was away")
         await stage.run(
             *("send", "--from", f"shop@{SENDER_DOMAIN}", "--to", f"ann@{INBOX_DOMAIN}"),
@@ -139,12 +139,12 @@ async def test_a_kill_while_mail_is_put_away_loses_nothing_and_doubles_nothing(t
     async with open_stage(tmp_path) as stage:
         stage.settings["domains"][INBOX_DOMAIN] = {"mailboxes": {"sales": {"maildir": "mail/sales"}}}
         stage.save_settings()
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         await asyncio.to_thread(_send_many, stage.inbound_port, many)
         await _until(lambda: len(_files(stage, "sales")) > 3, stage)
         await stage.stop_daemon(signal.SIGKILL)
         assert len(_files(stage, "sales")) < many, "the kill came too late to prove anything"
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         await _until(lambda: len(_files(stage, "sales")) == many, stage)
         assert await stage.stop_daemon(signal.SIGTERM) == 0
     subjects = sorted(message_from_bytes(one.read_bytes())["Subject"] for one in _files(stage, "sales"))

@@ -28,7 +28,7 @@ async def offers_dsn(peer: Peer) -> None:
 
 def submit(stage: Stage, password: str, sender: str, recipients: Sequence[tuple[str, Sequence[str]]]) -> None:
     """Hand one message in, with the parameters that go with each recipient."""
-    with smtplib.SMTP("127.0.0.1", stage.submission_port) as server:
+    with smtplib.SMTP("127.0.0.1", stage.submission_port, timeout=60) as server:
         server.ehlo()
         assert server.has_extn("dsn")
         server.login("shop", password)
@@ -72,7 +72,7 @@ async def test_senders_hear_what_became_of_their_mail(tmp_path: Path) -> None:
         stage.publish("telling.example", "127.0.0.4")
         made = await stage.run("user", "add", "shop", "--sender", f"@{SENDER_DOMAIN}", "--json")
         password = made.summary["password"]
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         await asyncio.to_thread(submit, stage, password, "", [("nil@strict.example", ["NOTIFY=FAILURE"])])
         await asyncio.to_thread(
             submit,

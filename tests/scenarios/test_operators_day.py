@@ -12,7 +12,7 @@ from tests.scenarios.stage import SENDER_DOMAIN, open_stage
 async def test_one_mail_is_sent_signed_and_only_once_per_key(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage:
         sink = await stage.sink("plain.example", "127.0.0.2")
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         html = stage.write("receipt.html", "<p>Your order {{ number }}</p>")
         arguments = ["send", "--from", f"Shop <shop@{SENDER_DOMAIN}>", "--to", "ada@plain.example"]
         arguments += [
@@ -40,7 +40,7 @@ async def test_limits_are_explained_with_their_origin_and_reloaded_without_a_res
     async with open_stage(tmp_path) as stage:
         await stage.sink("plain.example", "127.0.0.2")
         shaping = stage.write("shaping.yaml", "domains: {plain.example: {connections: 3}}\n")
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         before = await stage.run("queue", "explain", "plain.example")
         assert "connections 3 per domain" in before.out
         assert "shaping.yaml:1" in before.out
@@ -78,7 +78,7 @@ async def test_metrics_and_readiness_speak_for_the_whole_installation(tmp_path: 
 async def test_a_refusal_of_us_suspends_the_lane_and_blames_nobody(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage:
         await stage.sink("block.example", "127.0.0.2", "rules: [{to: '*', do: block}]")
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         await stage.run(
             "enqueue", stage.campaign("blocked", [{"email": "a@block.example"}, {"email": "b@block.example"}])
         )

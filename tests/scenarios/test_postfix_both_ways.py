@@ -109,7 +109,7 @@ async def test_mail_passes_through_postfix_and_us_and_postfix_as_it_was_written(
         with ExitStack() as postfixes:
             for postfix in (office, far, abroad):
                 postfixes.enter_context(postfix)
-            await stage.start_daemon()
+            await stage.start_daemon(web=False)
             await hand_in(office.port, "rcpt@far.example")
             message = await arrived(sink, (office, far), stage)
             assert_as_written(message, "rcpt@far.example")

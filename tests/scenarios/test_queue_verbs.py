@@ -35,7 +35,7 @@ async def test_an_operator_moves_mail_while_the_daemon_runs(tmp_path: Path) -> N
         stage.save_settings()
         await stage.sink("grey.example", "127.0.0.2", GREYLIST)
         plain = await stage.sink("plain.example", "127.0.0.3")
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         greylisted = await send(stage, "ann@grey.example")
         first = await shown(stage, greylisted, state="retry", attempts=1)
         assert "< 4" in first["transcripts"][0]["text"]

@@ -9,7 +9,7 @@ async def test_starttls_is_used_where_it_is_offered_and_ipv6_where_it_is_all_the
     async with open_stage(tmp_path) as stage:
         tls = await stage.sink("tls.example", "127.0.0.2", "tls: {starttls: required}")
         six = await stage.sink("six.example", "::1")
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         contacts = [{"email": "a@tls.example"}, {"email": "b@six.example"}]
         await stage.run("enqueue", stage.campaign("both", contacts))
         await stage.settled("both", completed=2)

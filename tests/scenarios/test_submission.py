@@ -45,7 +45,7 @@ class Application:
 
     @contextmanager
     def session(self, password: str | None = None) -> Iterator[smtplib.SMTP]:
-        with smtplib.SMTP("localhost", self._stage.submission_port) as server:
+        with smtplib.SMTP("localhost", self._stage.submission_port, timeout=60) as server:
             server.ehlo()
             assert not server.has_extn("auth"), "a password is not even asked for in plaintext"
             server.starttls(context=ssl.create_default_context(cafile=str(self._authority)))
@@ -98,7 +98,7 @@ async def test_an_application_sends_through_us_as_the_guide_says(tmp_path: Path)
         made = await stage.run("user", "add", "shop", *options, "--json")
         application = Application(stage, made.summary["password"], authority)
         await stage.run("suppress", "add", "gone@open.example", "--reason", "hard_bounce")
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
 
         await asyncio.to_thread(exec, example(stage, made.summary["password"], authority), {})
         await arrived(sink, 1)

@@ -194,7 +194,7 @@ async def test_what_readers_and_their_servers_send_back_is_understood(tmp_path: 
         stage.publish("far.example", "127.0.0.5")
         far = Postfix([], address=("127.0.0.5", stage.port), hostname="mx.far.example", more=passing_on(stage))
         with far:
-            await stage.start_daemon()
+            await stage.start_daemon(web=False)
             contacts = [{"email": f"{name}@plain.example", "first_name": name.title()} for name in PEOPLE]
             await stage.run("enqueue", stage.campaign("spring", [*contacts, {"email": GONE}], **CAMPAIGN))
             async with asyncio.timeout(60):
@@ -276,7 +276,7 @@ async def in_maildir(folder: Path, count: int) -> list[bytes]:
 async def test_a_kill_while_reports_are_processed_loses_none_and_acts_on_none_twice(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage:
         plain = await stage.sink("plain.example", "127.0.0.2")
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         contacts = [{"email": f"person{number}@plain.example"} for number in range(REPORTS)]
         await stage.run("enqueue", stage.campaign("spring", contacts))
         async with asyncio.timeout(60):
@@ -289,7 +289,7 @@ async def test_a_kill_while_reports_are_processed_loses_none_and_acts_on_none_tw
             if number == REPORTS // 2:
                 await stage.stop_daemon(signal.SIGKILL)
                 assert in_state(stage, 0), "the kill came while there was work"
-                await stage.start_daemon()
+                await stage.start_daemon(web=False)
         assert set(await processed(stage, REPORTS)) == {"bounce"}
         told = await events(stage, "email.bounced", "suppression.created")
         people = sorted(2 * [one["email"] for one in contacts])

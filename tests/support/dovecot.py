@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.program import end
+
 DOVECOT = shutil.which("dovecot") or "/usr/sbin/dovecot"
 _LMTP = Path("/usr/lib/dovecot/lmtp")
 PASSWORD = "secret"
@@ -103,8 +105,7 @@ class Dovecot:
     def stop(self) -> None:
         """End it."""
         if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
+            end(self._process)
             self._process = None
 
     @property
@@ -129,7 +130,7 @@ class Dovecot:
 
     def messages(self, user: str) -> list[bytes]:
         """Return what a user sees in the INBOX by IMAP."""
-        with imaplib.IMAP4("127.0.0.1", self.imap_port) as imap:
+        with imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=60) as imap:
             imap.login(user, PASSWORD)
             _, (count,) = imap.select("INBOX", readonly=True)
             found = []

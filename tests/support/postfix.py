@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.program import LIMIT_S
+
 POSTFIX = shutil.which("postfix") or "/usr/sbin/postfix"
 REASON = "Postfix is not installed (apt-get install postfix)"
 _MASTER = """\
@@ -133,7 +135,7 @@ class Postfix:
             certificate, key = self._tls
             tls = f"smtpd_tls_security_level = may\nsmtpd_tls_cert_file = {certificate}\nsmtpd_tls_key_file = {key}"
         daemons = subprocess.run(
-            ["postconf", "-h", "-d", "daemon_directory"], check=True, capture_output=True, text=True
+            ["postconf", "-h", "-d", "daemon_directory"], check=True, capture_output=True, text=True, timeout=LIMIT_S
         ).stdout.strip()
         (self._home / "etc").mkdir()
         (self._home / "etc" / "main.cf").write_text(
@@ -173,7 +175,11 @@ class Postfix:
 
     def _postfix(self, verb: str) -> None:
         done = subprocess.run(
-            [POSTFIX, "-c", str(self._home / "etc"), verb], capture_output=True, text=True, check=False
+            [POSTFIX, "-c", str(self._home / "etc"), verb],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
         )
         if done.returncode:
             sys.stderr.write(done.stderr + self.log())

@@ -7,12 +7,13 @@ own rspamd is never touched.  `REASON` says why a test that needs it is skipped.
 import asyncio
 import os
 import shutil
-import signal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
+
+from tests.support.program import within
 
 RSPAMD = shutil.which("rspamd")
 REASON = "rspamd is not installed (apt-get install rspamd)"
@@ -74,11 +75,11 @@ class Rspamd:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(signal.SIGTERM)  # it ends its workers itself
-            await self._process.wait()
+            self._process.terminate()  # it ends its workers itself
+            await within(self._process.wait(), "the end of rspamd", (self._folder / "log").read_text)
 
     async def _wait(self) -> None:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=False) as client:
             for _ in range(300):
                 if self._process is None or self._process.returncode is not None:
                     break
