@@ -5,7 +5,6 @@ what is wrong with them; the result is complete: every source by name, every att
 once, at enqueue.
 """
 
-import mimetypes
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from jinja2 import meta
 
 from tierii_mta import shipped
+from tierii_mta.campaigns.attachments import read_attachments
 from tierii_mta.campaigns.markup import attributes, marks
 from tierii_mta.campaigns.problems import CampaignInvalid, Problem, problem_at
 from tierii_mta.campaigns.specification import Campaign
@@ -52,7 +52,12 @@ def expand(campaign: Campaign) -> Expansion:
     template = campaign.specification.template
     html = _gather_main(gathering, template.html, "html")
     text = _gather_main(gathering, None if template.text == "auto" else template.text, "text")
-    attachments = list(_attachments(gathering))
+    attachments = []
+    for each in read_attachments(campaign):
+        if isinstance(each, Problem):
+            gathering.problems.append(each)
+        else:
+            attachments.append(each)
     gathering.problems += _lost_images(gathering, {each.content_id for each in attachments})
     if template.inline_css:
         gathering.problems += _linked_sheets(gathering)
@@ -143,25 +148,6 @@ def _folders(campaign: Campaign) -> Iterator[Path]:
         yield shipped.folder("templates")
     except FileNotFoundError:
         return
-
-
-def _attachments(gathering: _Gathering) -> Iterator[Attachment]:
-    types = mimetypes.MimeTypes()  # the built-in table alone: the same on every machine
-    seen: set[str] = set()
-    for number, each in enumerate(gathering.campaign.specification.attachments):
-        path = gathering.campaign.file(each.path)
-        where: KeyPath = ("attachments", number, "path")
-        document = gathering.campaign.document
-        if each.inline is not None and each.inline in seen:
-            gathering.problems.append(problem_at(document, where, f"inline name {each.inline} stands twice"))
-        seen.add(each.inline or "")
-        try:
-            content = path.read_bytes()
-        except OSError as cause:
-            gathering.problems.append(problem_at(document, where, f"{path}: {cause.strerror}", "check the path"))
-            continue
-        media_type = types.guess_type(path.name)[0] or "application/octet-stream"
-        yield Attachment(filename=path.name, content=content, media_type=media_type, content_id=each.inline)
 
 
 def _lost_images(gathering: _Gathering, inline: set[str | None]) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from tierii_mta.campaigns.specification import Campaign, Specification
 from tierii_mta.campaigns.template import Sources
 from tierii_mta.clock import Instant
 from tierii_mta.mail.address import Address
+from tierii_mta.mail.compose import Attachment
 from tierii_mta.mail.parts import Mail
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import TokenCodec
@@ -70,6 +71,7 @@ class Case:
     codec: TokenCodec
     knowledge: Knowledge
     sources: Sources  # every template
+    attachments: Sequence[Attachment] = ()  # in the order of the file
     profiles: tuple[Profile, ...] = ()
     specimens: Sequence[Specimen] = ()
     failures: Sequence[Problem] = ()  # contacts whose mail could not be made

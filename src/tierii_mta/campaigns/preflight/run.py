@@ -159,6 +159,7 @@ class Preflight:
             codec=tools.codec,
             knowledge=self._knowledge,
             sources=subject.expansion.sources,
+            attachments=subject.expansion.attachments,
             profiles=self.profiles,
             specimens=specimens,
             failures=list(self.proof.problems(str(self._campaign.path))) if self.proof else samples.failures,

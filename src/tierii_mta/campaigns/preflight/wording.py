@@ -10,6 +10,7 @@ from html import unescape
 from tierii_mta.campaigns.preflight.case import Case, Specimen
 from tierii_mta.campaigns.preflight.findings import Fault, Severity
 from tierii_mta.campaigns.preflight.header import one_click_urls
+from tierii_mta.campaigns.preflight.payload import why_refused
 from tierii_mta.campaigns.template import names_used
 
 _ANSWERS = re.compile(r"\s*(?:re|fwd?|aw|wg|antw|sv|vs|tr|rv|r|enc)\s*:", re.IGNORECASE)
@@ -131,13 +132,11 @@ def visible_parts(specimen: Specimen) -> list[tuple[str, str]]:
 
 def check_attachments(case: Case) -> Iterator[Fault]:
     """C6: nothing that runs is attached, and advertising says what it is where a profile asks for it."""
-    attached = [each for each in case.specification.attachments if each.inline is None]
-    for number, each in enumerate(case.specification.attachments):
-        if f".{each.path.lower().rpartition('.')[2]}" in case.knowledge.executables:
-            where = case.where("attachments", number, "path")
-            yield Fault(
-                what=f"{each.path} can be run", where=where, severity=Severity.ERROR, remedy="link to it instead"
-            )
+    attached = [each for each in case.attachments if each.content_id is None]
+    for number, each in enumerate(case.attachments):
+        if why := why_refused(each, case.knowledge.executables):
+            what, where = f"{each.filename} {why}", case.where("attachments", number, "path")
+            yield Fault(what=what, where=where, severity=Severity.ERROR, remedy="link to it instead")
     if attached and case.specification.is_marketing:
         what = f"{len(attached)} attached {'file' if len(attached) == 1 else 'files'} in mass mail"
         yield Fault(what=what, where=case.where("attachments"), remedy="link to them instead")
