@@ -103,6 +103,16 @@ async def test_a_moment_ago_in_another_zone_is_not_the_future(ask: Ask, clock: M
     assert await ask("{profiles: [gdpr]}", **CONSENT | {"consent_at": soon}) is None
 
 
+async def test_implied_consent_ends_by_itself(ask: Ask, clock: ManualClock) -> None:
+    old = "casl: implied consent is too old, or has no date"
+    for days, reason in ((729, None), (731, old)):
+        at = rfc3339(later(clock.now(), -timedelta(days=days)))
+        assert await ask("{profiles: [casl]}", **CONSENT | {"consent_basis": "Implied", "consent_at": at}) == reason
+        assert await ask("{profiles: [casl]}", **CONSENT | {"consent_at": at}) is None, "express consent does not"
+    undated = CONSENT | {"consent_basis": "implied", "consent_at": ""}
+    assert await ask("{profiles: [casl], assume_consent: express}", **undated) == old
+
+
 async def test_transactional_mail_is_under_none_of_it(ask: Ask) -> None:
     assert await ask("{profiles: [gdpr, cannabis-us-ca]}", "transactional") is None
 

@@ -82,6 +82,8 @@ class Compliance:
             if assumed is None:
                 yield profile.name, "L1", _filled(source)
                 yield profile.name, "L1", self._moment(at)
+            for expiring, holds in profile.consent_expires.items():
+                yield profile.name, "L1", self._expiry(basis, expiring, at, holds)
         if profile.age_column:
             yield profile.name, "L5", self._moment(profile.age_column)
         if profile.region_column:
@@ -98,6 +100,17 @@ class Compliance:
             if moment is None:
                 return f"{column} is no date (YYYY-MM-DD)"
             return f"{column} lies in the future" if moment > latest else None
+
+        return check
+
+    def _expiry(self, column: str, basis: str, at: str, holds: timedelta) -> Check:
+        earliest = self._latest - _TOLERANCE - holds
+
+        def check(fields: Fields) -> str | None:
+            if str(fields.get(column) or "").lower() != basis:
+                return None
+            moment = _parsed(fields.get(at))
+            return None if moment is not None and moment >= earliest else f"{basis} consent is too old, or has no date"
 
         return check
 

@@ -7,12 +7,14 @@ of rules and asks for things; how they are looked for stands with the rules.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from tierii_mta import shipped, yaml12
 from tierii_mta.campaigns.preflight.findings import Severity
 from tierii_mta.campaigns.specification.vocabulary import PROFILES
 from tierii_mta.errors import ConfigurationError
+from tierii_mta.quantities import parse_duration
 from tierii_mta.yaml12 import Document, nearest
 
 
@@ -30,6 +32,7 @@ class Profile:
     advertising: tuple[str, ...] = ()  # one of these phrases says what the mail is
     consent_columns: tuple[str, ...] = ()  # filled for every contact: on what ground, from where, since when
     consent_bases: tuple[str, ...] = ()  # what the first of them may say
+    consent_expires: Mapping[str, timedelta] = field(default_factory=dict)  # by basis: how long it holds
     privacy: bool = False  # a link to the privacy notice, and the controller's name
     tracking_consent: str | None = None  # the column that allows tracking
     licence: re.Pattern[str] | None = None  # a number that stands in both parts
@@ -79,6 +82,7 @@ def read_profile(document: Document) -> Profile:
             advertising=tuple(value.get("advertising", ())),
             consent_columns=tuple(consent.get("columns", ())),
             consent_bases=tuple(consent.get("bases", ())),
+            consent_expires={basis: parse_duration(age) for basis, age in consent.get("expires", {}).items()},
             privacy=value.get("privacy", False),
             tracking_consent=value.get("tracking_consent"),
             licence=re.compile(value["licence"]) if "licence" in value else None,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tierii_mta.campaigns.preflight.profiles import Profile, all_profiles
 from tierii_mta.campaigns.preflight.rules import RULES, Rule
+from tierii_mta.quantities import format_duration
 
 
 def rule_table() -> str:
@@ -35,12 +36,14 @@ def _profile_row(profile: Profile) -> str:
 
 def _wishes(profile: Profile) -> Iterator[str]:
     regions, columns = " or ".join(profile.regions), ", ".join(f"`{name}`" for name in profile.consent_columns)
+    ages = " and ".join(f"`{basis}` for {format_duration(holds)}" for basis, holds in profile.consent_expires.items())
     wishes = {
         "`compliance.postal_address`": profile.postal_address,
         "`compliance.contact`": profile.contact,
         "`compliance.controller`, `compliance.privacy_url`": profile.privacy,
         "a word that says that it is advertising, or why it comes": profile.advertising,
         f"columns {columns}": profile.consent_columns,
+        f"consent that has not ended: {ages}": profile.consent_expires,
         f"column `{profile.age_column}`": profile.age_column,
         f"column `{profile.region_column}` with {regions}": profile.region_column,
         "a licence number in every part": profile.licence,
