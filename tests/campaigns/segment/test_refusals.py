@@ -85,6 +85,7 @@ def test_what_is_no_expression_is_refused_where_it_goes_wrong(text: str, told: s
             "lower(city) in ['rome', 'Oslo']",
             "25: lower() gives no capital letters, so this is never true; write small letters",
         ),
+        ("lower(since) == '2026-01-01'", "1: since is a date, lower() takes a text; write the name alone"),
         ("plan contains ''", "15: every text has an empty one in it; write `is not blank`"),
         ("age contains '4'", "1: age is a number, `contains` asks a text; compare it with ==, <, >= or in"),
         (

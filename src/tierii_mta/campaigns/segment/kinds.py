@@ -98,13 +98,13 @@ class Check:
             case Flag(operand):
                 yield from self._flag(operand)
             case Blank(operand):
-                yield from self._no_field([operand], operand.span)
+                yield from self._operands([operand], operand.span)
             case Comparison():
                 yield from self._comparison(condition)
             case Membership():
                 for item in condition.items:
                     yield from self._pair(condition.operand, item, item.span, is_equality=True)
-                yield from self._no_field([condition.operand], condition.span)
+                yield from self._operands([condition.operand], condition.span)
             case Wording():
                 yield from self._wording(condition)
 
@@ -118,13 +118,13 @@ class Check:
             yield self._fault(operand.span, f"{self._named(operand)} and stands alone", remedy)
 
     def _comparison(self, found: Comparison) -> Iterator[Fault]:
-        yield from self._no_field([found.left, found.right], found.span)
+        yield from self._operands([found.left, found.right], found.span)
         yield from self._pair(found.left, found.right, found.span, is_equality=found.order in _EQUALITY)
 
     def _pair(self, left: Operand, right: Operand, span: Span, *, is_equality: bool) -> Iterator[Fault]:
         kinds = self._types.of(left), self._types.of(right)
         if isinstance(left, Constant) and isinstance(right, Constant):
-            return  # `_no_field` says it
+            return  # `_operands` says it
         for constant, other in ((left, right), (right, left)):
             faults = list(self._check_text(constant, other))
             if faults:
@@ -162,7 +162,7 @@ class Check:
         return self._types.of(time) in _TIMES and isinstance(text, Constant) and isinstance(text.value, str)
 
     def _wording(self, found: Wording) -> Iterator[Fault]:
-        yield from self._no_field([found.operand], found.span)
+        yield from self._operands([found.operand], found.span)
         if self._types.of(found.operand) is not Kind.TEXT:
             what = f"{self._named(found.operand)}, `{found.test}` asks a text"
             yield self._fault(found.span, what, "compare it with ==, <, >= or in")
@@ -171,7 +171,10 @@ class Check:
         else:
             yield from self._capitals(found.text, found.operand)
 
-    def _no_field(self, operands: list[Operand], span: Span) -> Iterator[Fault]:
+    def _operands(self, operands: list[Operand], span: Span) -> Iterator[Fault]:
+        for each in operands:
+            if isinstance(each, Lower) and self._types.of(each.of) is not Kind.TEXT:
+                yield self._fault(each.span, f"{self._named(each.of)}, lower() takes a text", "write the name alone")
         if not any(isinstance(each, (Field, Lower)) for each in operands):
             yield self._fault(span, "asks nothing of the contact", "write names of fields without quotes")
 
