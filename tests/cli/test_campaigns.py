@@ -128,6 +128,13 @@ def test_a_campaign_with_a_start_is_scheduled(cli: CommandLine, campaign_file: P
     outcome = cli("status", "welcome", "--json")
 
     assert outcome.summary["state"] == "scheduled"
+    assert outcome.summary["calendar"] == {
+        "starts_at": "2099-01-01T09:00:00.000Z",
+        "is_open": False,
+        "next_opening": "2099-01-01T09:00:00.000Z",
+        "finishes_at": "2099-01-01T09:00:00.000Z",
+        "because": "nothing holds it up",
+    }
 
 
 def test_rejected_rows_are_told_and_kept_in_a_file(cli: CommandLine, campaign_file: Path) -> None:
@@ -145,7 +152,8 @@ def test_status_has_exactly_the_names_of_the_contract(cli: CommandLine, campaign
 
     summary = cli("status", "welcome", "--json").summary
 
-    assert list(summary) == ["campaign", "state", "counts", "marks", "metrics"]
+    assert list(summary) == ["campaign", "state", "counts", "marks", "metrics", "calendar"]
+    assert summary["calendar"]["is_open"] is True
     assert list(summary["counts"]) == STATES
     assert sum(summary["counts"].values()) == 10
     assert set(summary["marks"]) == {

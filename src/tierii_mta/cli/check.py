@@ -10,6 +10,9 @@ from typing import Any
 import click
 
 from tierii_mta.campaigns import specification
+from tierii_mta.campaigns.agenda import first_state
+from tierii_mta.campaigns.calendar import compile_plan
+from tierii_mta.campaigns.outlook import Outlook, outlook
 from tierii_mta.campaigns.preflight.findings import Finding, Severity
 from tierii_mta.campaigns.preflight.forecast import Forecast, forecast
 from tierii_mta.campaigns.preflight.run import Preflight, Scope, counted, grouped
@@ -19,7 +22,7 @@ from tierii_mta.campaigns.summary import Options, Summary
 from tierii_mta.cli.enqueue import accept, tell_notices
 from tierii_mta.cli.installation import opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
-from tierii_mta.clock import later, rfc3339
+from tierii_mta.clock import Instant, elapsed
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.daemon.preflight import open_preflight, open_providers, setup_for
 from tierii_mta.errors import ExitCode
@@ -36,7 +39,8 @@ class _Done:
     preflight: Preflight
     summary: Summary
     forecast: Forecast
-    finishes_at: str
+    outlook: Outlook
+    now: Instant
 
 
 _strict = click.option("--strict", is_flag=True, help="Warnings count as errors.")
@@ -86,7 +90,8 @@ async def plan(call: Invocation, file: Path, *, strict: bool, offline: bool) -> 
     if not call.is_json:
         _tell_plan(call, done)
     tell_notices(call, done.summary)
-    expected = done.forecast
+    ahead = done.outlook
+    takes = elapsed(done.now, ahead.finishes_at).total_seconds() if ahead.finishes_at is not None else None
     return _end(
         call,
         campaign,
@@ -94,11 +99,7 @@ async def plan(call: Invocation, file: Path, *, strict: bool, offline: bool) -> 
         {
             "waterfall": {name.replace(" ", "_"): count for name, count in _waterfall(done.summary)},
             "providers": dict(done.preflight.providers.most_common()),
-            "forecast": {
-                "seconds": expected.takes.total_seconds(),
-                "finishes_at": done.finishes_at,
-                "because": expected.because,
-            },
+            "forecast": {"seconds": takes, **ahead.as_json()},
         },
     )
 
@@ -123,8 +124,11 @@ async def _run(
         maximum=rate.max if rate else None,
         per_provider=rate.per_provider if rate else None,
     )
-    finishes_at = rfc3339(later(installation.clock.now(), expected.takes))
-    return _Done(preflight, summary, expected, finishes_at)
+    now = installation.clock.now()
+    hours = compile_plan(campaign, pool="default", now=now)
+    shaped = expected.takes, expected.because
+    ahead = outlook(hours, first_state(hours, now), left=summary.accepted, now=now, shaped=shaped)
+    return _Done(preflight, summary, expected, ahead, now)
 
 
 def _tell_findings(call: Invocation, preflight: Preflight) -> None:
@@ -158,8 +162,11 @@ def _tell_plan(call: Invocation, done: _Done) -> None:
             for leg in done.forecast.legs
         ],
     )
-    takes = format_duration(done.forecast.takes)
-    call.output.record({}, f"\nlast mail after {takes}, at {done.finishes_at}: {done.forecast.because}")
+    call.output.record({}, "")
+    for name, words in done.outlook.lines():
+        call.output.record({}, f"{name}: {words}")
+    if done.outlook.finishes_at is None:
+        call.output.record({}, f"last mail: {done.outlook.because}")
 
 
 def _end(call: Invocation, campaign: Campaign, done: _Done, more: Mapping[str, Any]) -> ExitCode:

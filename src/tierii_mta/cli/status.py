@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tierii_mta.campaigns.outlook import Outlook, Pastime, outlook
 from tierii_mta.campaigns.store import CampaignRecord, CampaignState
 from tierii_mta.cli.installation import ask_daemon, opened
 from tierii_mta.cli.invocation import Command, Invocation, async_body
@@ -15,7 +16,8 @@ from tierii_mta.clock import Instant, elapsed, rfc3339
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.errors import NotFound, Unavailable
 from tierii_mta.quantities import format_duration
-from tierii_mta.queue.delivery import FailureReason, State
+from tierii_mta.queue.delivery import OPEN, FailureReason, State
+from tierii_mta.queue.pacing import StreamPlan
 
 
 @click.command(cls=Command, short_help="Show a campaign's counts, or the queue.")
@@ -64,6 +66,9 @@ async def show_campaign(call: Invocation, installation: Installation, campaign: 
         "marks": marks,
         "metrics": _metrics(record, counts, marks, bounced=failures.get(FailureReason.BOUNCED, 0), now=now),
     }
+    ahead = _outlook(record, counts, now)
+    if ahead is not None:
+        summary["calendar"] = ahead.as_json()
     lines = [f"{campaign}  {call.output.paint(record.state)}  created {rfc3339(record.created_at)}"]
     if record.reason:
         summary["reason"] = record.reason
@@ -74,10 +79,21 @@ async def show_campaign(call: Invocation, installation: Installation, campaign: 
     if record.canary is not None:
         summary["canary"] = record.canary
         lines.append(f"  {'canary':<14}{record.canary} go first; the others wait until they have ended")
+    lines += [f"  {name:<14}{words}" for name, words in ahead.lines()] if ahead is not None else []
     lines += [f"  {call.output.paint(name)}{' ' * (14 - len(name))}{count}" for name, count in counts.items() if count]
     lines += [f"  {reason:<14}{count}  (of those failed)" for reason, count in failures.items()]
     lines += [f"  {name:<14}{count}  (mark)" for name, count in marks.items() if count]
     call.output.summary(summary, "\n".join(lines))
+
+
+def _outlook(record: CampaignRecord, counts: Mapping[str, int], now: Instant) -> Outlook | None:
+    """Return what is to come of a campaign that is not over."""
+    if record.finished_at is not None:
+        return None
+    left = sum(counts[state] for state in OPEN)
+    takes = elapsed(record.started_at, now) if record.started_at is not None else timedelta(0)
+    past = Pastime(done=counts["completed"] + counts["failed"], takes=takes)
+    return outlook(record.plan or StreamPlan(), record.state, left=left, now=now, past=past)
 
 
 def complete_counts(counts: Mapping[State, int]) -> dict[str, int]:
