@@ -16,9 +16,11 @@ from tierii_mta.mail.tokens import TokenCodec
 from tierii_mta.queue.committer import Committer
 from tierii_mta.queue.delivery import Delivered, Delivery, Epoch, Lane, Outcome, Priority, State
 from tierii_mta.queue.hand import Ending
+from tierii_mta.queue.hours import Hours
 from tierii_mta.queue.intake import Intake, Submission
 from tierii_mta.queue.lanes import LaneDirectory
 from tierii_mta.queue.manager import ManagerLimits, QueueManager
+from tierii_mta.queue.pacing import Plans
 from tierii_mta.queue.schedule import RetrySchedule
 from tierii_mta.queue.settlement import Settlement, SettlementPolicy
 from tierii_mta.queue.store import Accepted
@@ -184,12 +186,14 @@ async def plant(
     endings: list[Ending] = []
     committer = Committer(database.queue, clock, gather_s=0)
     committing_task = asyncio.create_task(committer.run())
-    directory = LaneDirectory()
+    plans = Plans()
+    directory = LaneDirectory(plans)
     manager = QueueManager(
         store=database.queue,
         committer=committer,
         directory=directory,
-        deliver=script,
+        deliver=Hours(script, plans, clock),
+        plans=plans,
         settlement=Settlement(policy or SettlementPolicy(schedule=SCHEDULE), epoch),
         clock=clock,
         limits=limits,
