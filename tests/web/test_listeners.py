@@ -6,6 +6,7 @@ import socket
 
 import httpx
 import pytest
+import structlog.testing
 from starlette.responses import PlainTextResponse
 
 from tests.web.stage import Stage
@@ -29,11 +30,29 @@ async def test_each_listener_serves_its_own_routes(
         for path in ("/readyz", "/metrics"):
             assert (await client.get(f"{url}{path}")).status_code == operations
         assert (await client.get(f"{url}/u/{stage.token()}")).status_code == links
-        for path in ("/", "/docs", "/openapi.json", "/u/", "/u", "/healthz/"):
+        assert (await client.get(f"{url}/p/{stage.preferences()}")).status_code == links
+        assert (await client.get(f"{url}/v/{stage.web_view()}")).status_code == (410 if links == 200 else 404)
+        for path in ("/", "/docs", "/openapi.json", "/u/", "/u", "/p/", "/v/", "/healthz/"):
             answer = await client.get(f"{url}{path}")
             assert answer.status_code == 404
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["status"] == 404
+
+
+async def test_no_token_reaches_a_log_or_a_metric() -> None:
+    stage = Stage()
+    tokens = {"u": stage.token(), "p": stage.preferences(), "v": stage.web_view()}
+    with structlog.testing.capture_logs() as lines:
+        async with stage.listening() as url, httpx.AsyncClient() as client:
+            for is_broken in (True, False):
+                stage.shelf.is_broken = is_broken
+                for page, token in tokens.items():
+                    await client.get(f"{url}/{page}/{token}")
+                    await client.post(f"{url}/{page}/{token}", data={"confirm": "unsubscribe", "action": "leave"})
+    assert {line["route"] for line in lines if "route" in line} >= {"/u/{token}", "/p/{token}", "/v/{token}"}
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["web.failed"] * 2
+    for token in tokens.values():
+        assert token not in repr(lines) + stage.metrics.text()
 
 
 async def test_ready_means_that_the_daemon_says_so() -> None:

@@ -35,7 +35,7 @@ from tierii_mta.storage.ledger import Ledger
 from tierii_mta.storage.processing import conclude
 from tierii_mta.storage.reports import fulfil
 from tierii_mta.storage.stopping import end_stopped_in_hand
-from tierii_mta.storage.suppression import put_suppressions, suppressions_of
+from tierii_mta.storage.suppression import put_suppressions
 from tierii_mta.storage.tables import delivery, lane, transcript
 
 _PAGE = 1000
@@ -50,7 +50,7 @@ class _Row:
     marks: int
     stream: int
     priority: int
-    person: bytes
+    is_listed: bool  # the person is on the suppression list, for whatever mail
 
 
 class _Group:
@@ -70,18 +70,17 @@ class _Group:
         for start in range(0, len(ordered), _PAGE):
             found = of_ids(self.connection, _OF_OPERATIONS, ordered[start : start + _PAGE])
             for row in found.all():
-                number, owner, state, marks, priority, stream, person = tuple(row)
-                self.rows[number] = _Row(owner, STATE_OF[state], marks, stream, priority, person)
+                number, owner, state, marks, priority, stream, is_listed = tuple(row)
+                self.rows[number] = _Row(owner, STATE_OF[state], marks, stream, priority, bool(is_listed))
 
     def stop(self, activations: Sequence[Activate]) -> None:
         """End those about to be sent to persons who were suppressed since the claim."""
-        rows = {int(one.delivery): row for one in activations if (row := self._ours(one)) is not None}
-        entries = suppressions_of(self.connection, {row.person for row in rows.values()}) if rows else {}
-        doubtful = [number for number, row in rows.items() if row.person in entries]
-        if doubtful:
+        ours = {int(one.delivery): row for one in activations if (row := self._ours(one)) is not None}
+        listed = [number for number, row in ours.items() if row.is_listed]
+        if listed:
             now = self.ledger.now()
-            for number in end_stopped_in_hand(self.connection, doubtful, now=now, ledger=self.ledger):
-                rows[number].state, rows[number].owner = State.SUPPRESSED, None
+            for number in end_stopped_in_hand(self.connection, listed, now=now, ledger=self.ledger):
+                ours[number].state, ours[number].owner = State.SUPPRESSED, None
 
     def _ours(self, one: Activate) -> _Row | None:
         row = self.rows.get(one.delivery)
@@ -267,7 +266,7 @@ _SAID_AGAIN = "ON CONFLICT (delivery, attempt) DO UPDATE SET at = excluded.at, l
 
 _OF_OPERATIONS = (
     "SELECT delivery.id, delivery.owner, delivery.state, delivery.marks, delivery.priority, lane.stream, "
-    "delivery.recipient_key "
+    "EXISTS (SELECT 1 FROM suppression WHERE suppression.recipient_key = delivery.recipient_key) "
     "FROM delivery JOIN lane ON lane.id = delivery.lane WHERE delivery.id IN {ids} ORDER BY delivery.id {lock}"
 )
 _ACTIVATE = f"UPDATE delivery SET state = {STATE[State.ACTIVE]} WHERE id IN {{ids}}"  # noqa: S608 our own numbers
