@@ -1,17 +1,21 @@
 """The sentry over a real database: sightings of the event log, campaigns that are stopped, warned of and let go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from tests.contracts.installation import Installation, key_of
 from tierii_mta.campaigns.guards import Guard, Judgement, Level
 from tierii_mta.campaigns.sentry import Page, Sentry
 from tierii_mta.campaigns.store import CampaignRecord, CampaignState, NewRecipient, Snapshot
-from tierii_mta.clock import later
+from tierii_mta.clock import Instant, later
+from tierii_mta.errors import Unavailable
 from tierii_mta.events import Event, EventType
-from tierii_mta.queue.delivery import Delivery, Epoch, FailureReason, State
+from tierii_mta.queue.delivery import Delivery, Epoch, FailureReason, Json, State
 from tierii_mta.queue.store import Activate, Record
+from tierii_mta.storage.sentry import StoredSentry
 
 MINIMAL: dict[str, Any] = {
     "campaign": {"id": "spring"},
@@ -190,6 +194,50 @@ async def test_complaints_and_late_bounces_count_for_the_provider_that_took_the_
     record = await store.campaigns.find("spring")
     assert record is not None
     assert record.reason == "guard complaint: 2 of 40 mails to yahoo were reported as spam (5 %; the limit is 5 %)"
+
+
+class Failing(StoredSentry):
+    """A database that is away the first time it is asked for something."""
+
+    def __init__(self, store: Installation) -> None:
+        super().__init__(store.db._connections, store.clock, "one")
+        self.away: set[str] = set()
+
+    def _asked(self, name: str) -> None:
+        if name in self.away:
+            self.away.remove(name)
+            raise Unavailable("the database is away")
+
+    async def kept(self, campaign: str) -> Mapping[str, Json]:
+        self._asked("kept")
+        return await super().kept(campaign)
+
+    async def stop(self, campaign: str, judgement: Judgement, *, read_to: int, now: Instant) -> bool:
+        self._asked("stop")
+        return await super().stop(campaign, judgement, read_to=read_to, now=now)
+
+
+async def test_a_database_that_was_away_neither_counts_twice_nor_forgets_to_stop(store: Installation) -> None:
+    database = Failing(store)
+    epoch, sentry = await store.register(), Sentry(database, store.clock)
+    await started(store, 60)
+    await store.run_campaign("summer", ["a@one.example"])
+    rows = [one for one in await store.claim(epoch) if one.campaign == "spring"]
+    await store.campaigns.move("summer", CampaignState.PAUSED, reason=None, now=store.now())
+    for _ in range(2):
+        await sentry.look()
+    database.away = {"kept", "stop"}
+    await ends(store, epoch, rows[:15], bounced=15)
+    await store.queue.apply([Record(events=[store.event(EventType.BOUNCED, campaign_id="summer")])])
+    with pytest.raises(Unavailable):  # what is under guard of the other campaign cannot be read
+        await sentry.look()
+    await sentry.look()
+    assert await state_of(store) is CampaignState.RUNNING, "15 mails are less than 20, counted once"
+    await ends(store, epoch, rows[15:25], bounced=1)
+    with pytest.raises(Unavailable):
+        await sentry.look()
+    await sentry.look()
+    assert await state_of(store) is CampaignState.PAUSED
 
 
 async def test_the_others_wait_behind_the_canary_and_follow_when_it_has_ended(store: Installation) -> None:

@@ -52,7 +52,7 @@ class Page:
     """A piece of the event log. A campaign that begins, or goes on, ends it: what came before counts no more."""
 
     sightings: Sequence[Sighting]
-    told: Sequence[Event]  # campaign.guard_tripped
+    told: Mapping[str, Sequence[Event]]  # by campaign: its campaign.guard_tripped
     resumed: Sequence[str]  # campaigns that go on after a pause, or begin anew
     seq: int  # read up to here
     is_last: bool
@@ -122,38 +122,41 @@ class Sentry:
             self._read_to = await self._store.seq_at(max(since, later(self._clock.now(), -MEMORY)))
         while True:
             page = await self._store.read(self._read_to)
-            for sighting in page.sightings:
-                (await self._watch(sighting.campaign)).see(sighting)
-            for event in page.told:
-                await self._note_told(event)
-            for campaign in page.resumed:
-                (await self._watch(campaign)).forget()
+            for campaign in {*(one.campaign for one in page.sightings), *page.told, *page.resumed}:
+                await self._watch(campaign)  # all of them first: a page that is read again must not count twice
+            self._take(page)
             self._read_to = page.seq
             if page.is_last:
                 return
+
+    def _take(self, page: Page) -> None:
+        for sighting in page.sightings:
+            self._watches[sighting.campaign].see(sighting)
+        for campaign, events in page.told.items():
+            for told in (event.data for event in events):
+                self._watches[campaign].note_told(Guard(told["guard"]), told.get("provider"), Level(told["level"]))
+        for campaign in page.resumed:
+            self._watches[campaign].forget()
 
     async def _watch(self, campaign: str) -> Watch:
         if campaign not in self._watches:
             self._watches[campaign] = Watch(limits_of(await self._store.kept(campaign)))
         return self._watches[campaign]
 
-    async def _note_told(self, event: Event) -> None:
-        told = event.data
-        if event.campaign_id is not None:
-            watch = await self._watch(event.campaign_id)
-            watch.note_told(Guard(told["guard"]), told.get("provider"), Level(told["level"]))
-
     async def _judge(self, one: Running) -> None:
         watch, read_to, now = await self._watch(one.campaign), self._read_to or 0, self._clock.now()
         is_canary_over = one.canary is not None and is_over(one.canary, one.ended)
         while (judgement := watch.judge(now, is_canary_over=is_canary_over)) is not None:
+            is_stop = judgement.level is Level.LIMIT and watch.limits.pauses
+            act = self._store.stop if is_stop else self._store.warn
+            is_done = await act(one.campaign, judgement, read_to=read_to, now=now)
             watch.note_told(judgement.guard, judgement.provider, judgement.level)
-            if judgement.level is Level.LIMIT and watch.limits.pauses:
-                if await self._store.stop(one.campaign, judgement, read_to=read_to, now=now):
-                    _log.error("campaign %s is paused: %s", one.campaign, judgement.sentence)
+            if is_done:
+                _log.warning(
+                    "campaign %s %s: %s", one.campaign, "is paused" if is_stop else "goes on", judgement.sentence
+                )
+            if is_stop:
                 return
-            if await self._store.warn(one.campaign, judgement, read_to=read_to, now=now):
-                _log.warning("campaign %s: %s", one.campaign, judgement.sentence)
         if is_canary_over and await self._store.release(one.campaign, now=now):
             _log.info("campaign %s: the canary is over, the others follow", one.campaign)
 

@@ -146,11 +146,19 @@ def _page(connection: Connection, after: int) -> Page:
     others = _sightings(connection, [row for row in rows if row.type != _TRIPPED])
     return Page(
         sightings=[*_delivered(connection, inside), *others],
-        told=[as_event(row) for row in rows if row.type == _TRIPPED],
+        told=_told(rows),
         resumed=[resumed.campaign] if resumed is not None else [],
         seq=max(last, after),
         is_last=last >= newest,
     )
+
+
+def _told(rows: Sequence[AnyRow]) -> Mapping[str, Sequence[Event]]:
+    told: dict[str, list[Event]] = {}
+    for row in rows:
+        if row.type == _TRIPPED:
+            told.setdefault(row.campaign, []).append(as_event(row))
+    return told
 
 
 def _delivered(connection: Connection, inside: Sequence[Any]) -> Iterator[Sighting]:
