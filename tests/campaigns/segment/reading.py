@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,8 +25,11 @@ def reader(field: Field) -> Callable[[Mapping[str, Json]], Json]:
     return lambda contact: contact.get(field.name)
 
 
-def holds(expression: str, contact: Mapping[str, Json], types: Mapping[str, str] = TYPES, now: datetime = NOW) -> bool:
+def holds(expression: str, contact: Mapping[str, Json]) -> bool:
     """Return whether an expression holds for a contact."""
-    found: Any = read(expression, types).predicate(reader, now=now)(contact)
-    assert isinstance(found, bool)
-    return found
+    return _compiled(expression)(contact)
+
+
+@cache
+def _compiled(expression: str) -> Callable[[Any], bool]:
+    return read(expression, TYPES).predicate(reader, now=NOW)
