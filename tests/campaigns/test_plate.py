@@ -193,7 +193,7 @@ FIELD = st.text(max_size=80)
 
 
 @given(first_name=FIELD, last_name=FIELD, note=FIELD)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_contact_can_write_a_header_or_a_tag(workshop: Workshop, first_name: str, last_name: str, note: str) -> None:
     text = CAMPAIGN + 'headers: {X-Note: "{{ note }}"}\n'
     plate = plate_of(workshop, text, html="<p>{{ first_name }}|{{ note }}</p>")

@@ -82,6 +82,15 @@ def test_another_reader_changes_values_and_nothing_else() -> None:
     assert "Good evening, Ben & Co" in text
 
 
+def test_a_mail_does_not_depend_on_the_mails_before_it() -> None:
+    people: list[dict[str, Json]] = [
+        {**ANN, "first_name": name, "city": city} for name in ("Ann", "", "O'Neill & <b>") for city in ("", "Lisbon")
+    ]
+    busy, order = plate("spring"), [*people, *reversed(people)]
+    printed = [parts(busy, each) for each in order]
+    assert printed == [parts(plate("spring"), each) for each in order]
+
+
 def test_the_receipt_lists_what_was_bought_in_both_parts() -> None:
     html, text = parts(plate("receipt"), {"ordered_on": "2026-03-14", "order": ORDER})
     assert '<td style="padding: 8px 0;text-align: left;border-bottom: 0;font-weight: bold">Total</td>' in html

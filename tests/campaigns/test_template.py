@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierii_mta.campaigns.template import Sources, TemplateBroken, Templates, make_context, names_used
+from tierii_mta.campaigns.template import Sources, TemplateBroken, Templates, make_context, names_doubted, names_used
 from tierii_mta.outbound.content import RenderFailed
 
 
@@ -77,6 +77,13 @@ def test_names_used_sees_through_contact_and_knows_lines() -> None:
     text = "{{ a }}\n{{ contact.b }} {{ contact['c'] }}{% set d = 1 %}{{ d }}\n{% for e in f %}{{ e }}{% endfor %}"
     assert {(use.name, use.line) for use in names_used(text, file="t")} == {("a", 1), ("b", 2), ("c", 2), ("f", 3)}
     assert {use.name for use in names_used("{{ contact | tojson }}", file="t")} == {"contact"}
+
+
+def test_names_doubted_are_those_a_template_asks_about() -> None:
+    text = (
+        "{{ a | default('') }}{% if b is defined and contact.c is not defined %}{{ d }}{% endif %}{{ e | upper | d }}"
+    )
+    assert names_doubted(text, file="t") == {"a", "b", "c"}
 
 
 def test_templates_extend_and_include_each_other() -> None:

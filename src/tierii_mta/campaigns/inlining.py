@@ -12,6 +12,7 @@ from html import unescape
 from typing import Final
 
 from tierii_mta.campaigns.markup import Kind, Mark, attributes, marks
+from tierii_mta.outbound.content import RenderFailed
 
 _NUMBER: Final = "data-tierii-element"
 _SELECTED_ATTRIBUTE = re.compile(r"\[\s*(?:[\w-]*\|)?([\w-]+)")
@@ -40,10 +41,17 @@ class Inliner:
         )
 
     def inline(self, page: str, found: Sequence[Mark]) -> str:
-        """Return a page, whose marks were found, with its sheets inlined; one without any is returned as it is."""
+        """Return a page, whose marks were found, with its sheets inlined; one without any is returned as it is.
+
+        Raises `RenderFailed` where css-inline cannot.
+        """
         if not any(_is_sheet(mark) for mark in found):
             return page
-        styles, sheets = _read(self._inliner.inline(_numbered(page, found)))
+        numbered = _numbered(page, found).encode("utf-8", "replace").decode()  # a lone surrogate is nobody's letter
+        try:
+            styles, sheets = _read(self._inliner.inline(numbered))
+        except ValueError as cause:
+            raise RenderFailed(f"the style sheets cannot be inlined: {cause}") from cause
         out, done = list[str](), 0
         for number, mark in enumerate(found):
             if mark.kind is Kind.START and number in styles:

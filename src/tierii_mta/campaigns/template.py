@@ -150,6 +150,15 @@ def names_used(text: str, *, file: str) -> list[Use]:
     return [Use(name, line) for name, line in lines.items()]
 
 
+def names_doubted(text: str, *, file: str) -> set[str]:
+    """Return the names of which a template asks whether they are there; raises `TemplateBroken`."""
+    tree = parse(text, file=file)
+    asked = [node.node for node in tree.find_all(nodes.Filter) if node.name in {"default", "d"}]
+    asked += [node.node for node in tree.find_all(nodes.Test) if node.name in {"defined", "undefined"}]
+    found = {node.name for node in asked if isinstance(node, nodes.Name)}
+    return found | {field[1] for node in asked if node is not None and (field := _field_of_contact(node))}
+
+
 def parse(text: str, *, file: str) -> nodes.Template:
     """Return a template's syntax tree; raises `TemplateBroken`."""
     environment = Sandbox(lambda name: None, autoescape=False)

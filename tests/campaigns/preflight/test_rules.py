@@ -110,6 +110,7 @@ OFFLINE: list[tuple[str, Change, Severity, str]] = [
     ("C1", subject("Buy now!!"), W, "looks like spam"),
     ("C1", subject("x" * 79), W, "has 79 characters"),
     ("C2", subject("Hello {{ frist_name }}"), E, "frist_name is missing"),
+    ("C2", html("{% if first_name == 'Zoe' %}{{ cuopon }}{% endif %}"), W, "cuopon is used, but no contact"),
     ("C2", people({"first_name": ""}, {"email": "b@example.org"}), W, "first_name is blank for 1 of 2"),
     ("C3", html(LONG), W, "larger than 102 KiB"),
     ("C4", html('<a href="/shop">shop</a>'), W, "is not absolute"),

@@ -4,14 +4,15 @@ Owns C1, C2, C3, C5, C6 and H5.  Pure.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from html import unescape
 
 from tierii_mta.campaigns.preflight.case import Case, Specimen
 from tierii_mta.campaigns.preflight.findings import Fault, Severity
 from tierii_mta.campaigns.preflight.header import one_click_urls
 from tierii_mta.campaigns.preflight.payload import why_refused
-from tierii_mta.campaigns.template import names_used
+from tierii_mta.campaigns.specification.vocabulary import RESERVED_NAMES
+from tierii_mta.campaigns.template import names_doubted, names_used
 
 _ANSWERS = re.compile(r"\s*(?:re|fwd?|aw|wg|antw|sv|vs|tr|rv|r|enc)\s*:", re.IGNORECASE)
 _MAX_SUBJECT = 78
@@ -63,11 +64,25 @@ def check_rendering(case: Case) -> Iterator[Fault]:
         for use in names_used(text, file=sources.files[name]):
             shown.setdefault(use.name, sources.files[name])
     columns = {name for names in case.survey.field_sets for name in names}
+    if not case.problems:
+        yield from _names_of_nobody(case, shown, columns)
     for name, place in sorted(shown.items()):
         blank = case.census.blank(name)
         if name in columns and blank > _BLANK_SHARE * case.census.contacts:
             what = f"{name} is blank for {blank} of {case.census.contacts} contacts"
             remedy = f"write {{{{ {name} or '…' }}}} for them, or fill the column"
+            yield Fault(what=what, where=place, severity=Severity.WARNING, remedy=remedy)
+
+
+def _names_of_nobody(case: Case, shown: Mapping[str, str], columns: Set[str]) -> Iterator[Fault]:
+    """Yield names that no contact tried so far came to, and that none could fill."""
+    known = {*columns, *case.census.filled, *case.specification.variables, *RESERVED_NAMES}
+    for source, text in case.sources.texts.items():
+        known |= names_doubted(text, file=case.sources.files[source])
+    for name, place in sorted(shown.items()):
+        if name not in known and case.census.contacts:
+            what = f"{name} is used, but no contact and no variable has it"
+            remedy = f"mend the name, or write {{{{ {name} | default('') }}}}"
             yield Fault(what=what, where=place, severity=Severity.WARNING, remedy=remedy)
 
 
