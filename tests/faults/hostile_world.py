@@ -45,7 +45,7 @@ class World:
 
     async def start(self, program: Sequence[str] = PROGRAM) -> None:
         """Start the daemon, let it send to a good host once, and note what it then holds."""
-        await self.stage.start_daemon(program)
+        await self.stage.start_daemon(program, web=False)
         people = [f"w{number}@good.example" for number in range(20)]
         await self.stage.run("enqueue", self.stage.campaign("warm-up", [{"email": person} for person in people]))
         await self.histories(people, deferred=())

@@ -10,7 +10,6 @@ import random
 import signal
 import sqlite3
 import sys
-from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ import yaml
 from tests.faults.ledger import Fate, Fault, Ledger, Picture, Row
 from tests.faults.mx import Moment, Mx, Trap
 from tests.scenarios.stage import Stage, open_stage
+from tests.support.program import Process, comes_true, start
 from tierii_mta.errors import ExitCode
 from tierii_mta.storage.backend import SQLITE_FILE
 from tierii_mta.storage.codes import MARK_KIND_BASE, REASON_OF, STATE_OF
@@ -128,18 +128,17 @@ class World:
 
     # -- the program
 
-    def program(self, *arguments: str, die: str | None = None) -> list[str]:
+    async def run(self, log: str, *arguments: str, die: str | None = None) -> Process:
+        """Start a command; what it says goes to a file of the stage's folder."""
         built_in = [part for fault in self.faults for part in ("--with", fault)]
         trap = ["--die", die] if die else []
-        return [sys.executable, "-P", _SABOTAGE, *trap, *built_in, "--config", str(self.stage.config), *arguments]
+        program = (sys.executable, _SABOTAGE, *trap, *built_in, "--config", str(self.stage.config))
+        said = self.stage.folder / log
+        return await start(program, arguments, folder=self.stage.folder, out=said, err=said)
 
     async def start(self, *, die: str | None = None) -> Process:
         """Start the daemon and return at once."""
-        with (self.stage.folder / "daemon.log").open("ab") as log:
-            self.daemon = await asyncio.create_subprocess_exec(
-                *self.program("serve", "--role", self.roles, die=die), stdin=DEVNULL, stdout=log, stderr=log
-            )
-        self.stage.daemon = self.daemon
+        self.daemon = self.stage.daemon = await self.run("daemon.log", "serve", "--role", self.roles, die=die)
         return self.daemon
 
     async def stop(self) -> None:
@@ -179,10 +178,7 @@ class World:
         self.ledger.accepted.update(fates)
 
     async def begin_enqueue(self, file: Path, *, die: str | None = None) -> Process:
-        with (self.stage.folder / "enqueue.log").open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                *self.program("--quiet", "enqueue", str(file), die=die), stdin=DEVNULL, stdout=log, stderr=log
-            )
+        return await self.run("enqueue.log", "--quiet", "enqueue", str(file), die=die)
 
     async def kill_enqueue(self, file: Path, point: str | None) -> None:
         """Kill an enqueue at a named point or anywhere; a quick one may have ended by itself, and is not counted."""
@@ -251,8 +247,7 @@ class World:
 
     async def kill_press_worker(self) -> None:
         """Kill a press worker in the midst of its work, and wait until mail moves again, so that nobody is blamed."""
-        while not (pids := self.victims(_PRESS)):
-            await asyncio.sleep(0.05)
+        pids = await comes_true(lambda: self.victims(_PRESS), "a press worker runs", self.stage.daemon_log)
         psutil.Process(self.chance.choice(pids)).kill()
         self.count("press worker")
         await self.moved(60)
@@ -263,12 +258,11 @@ class World:
         (pid,) = self.victims(_WEB)
         psutil.Process(pid).kill()
         self.count("web child")
-        while pid in self.victims(_WEB):
-            await asyncio.sleep(0.02)
+        await comes_true(lambda: pid not in self.victims(_WEB), "the web child is gone", self.stage.daemon_log)
         await self.within(self._web_serves())
 
     async def _web_serves(self) -> None:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=False) as client:
             while True:
                 try:
                     if (await client.get(f"{self.stage.base_url}/healthz")).status_code == 200 and self.victims(_WEB):

@@ -14,12 +14,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from asyncio.subprocess import Process
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tests.faults.kills import World
+from tests.support.program import Process
 
 _SIZE = "2G"  # more than `storage.reserve` keeps free; the file is sparse
 _OPTIONS = "loop,commit=300"  # seconds until the journal writes by itself what nobody has synced; 5 would hide faults
@@ -83,7 +83,7 @@ async def cut(world: World, disk: Disk, enqueue: Process | None = None) -> None:
     await asyncio.to_thread(disk.photograph)
     if enqueue is not None and enqueue.returncode is None:
         enqueue.kill()
-        await enqueue.wait()
+        await world.within(enqueue.wait())
     world.daemon.kill()
     await world.within(world.daemon.wait())
     await asyncio.to_thread(disk.swap)
@@ -128,4 +128,4 @@ def _state(task: Path) -> str:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, timeout=120)

@@ -91,10 +91,15 @@ async def at_points(world: World, rounds: int, points: Sequence[str | Moment] = 
                 world.lay_trap(point, world.chance.randint(1, 60))
             else:
                 await world.start(die=f"{point}:{world.chance.randint(1, _PASSINGS.get(point, 12))}")
-            while world.daemon is not None and world.daemon.returncode is None:  # until it passes there
-                await keep_busy(world, min(busy, 50))
-                await asyncio.sleep(0.1)
+            await world.within(_passes_there(world, min(busy, 50)))
             await world.buried()
+
+
+async def _passes_there(world: World, busy: int) -> None:
+    """Wait for a daemon's end. One that has nothing left to do would never come to its point: it gets more."""
+    while world.daemon is not None and world.daemon.returncode is None:
+        await keep_busy(world, max(busy, 1), more=300)
+        await asyncio.sleep(0.1)
 
 
 async def children(world: World, cycles: int) -> None:

@@ -183,8 +183,8 @@ class Stage:
     ) -> Process:
         """Start our program, or one that a test names, with the settings of this stage."""
         line = ["--config", str(self.config), *arguments]
-        if program is PROGRAM and environ is None:
-            return await start(line, folder=self.folder, out=out, err=err)
+        if environ is None:
+            return await start(program, line, folder=self.folder, out=out, err=err)
         with out.open("ab") as to_out, err.open("ab") as to_err:
             return await asyncio.create_subprocess_exec(
                 *program,

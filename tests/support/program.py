@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -98,15 +98,19 @@ class Forked:
         return self.returncode
 
 
-async def start(
-    arguments: Sequence[str], *, folder: Path, out: Path, err: Path, environ: Mapping[str, str] | None = None
-) -> Forked:
-    """Start a command in a folder; what it writes is appended to two files. `environ` adds to our own environment."""
+async def start(program: Sequence[str], arguments: Iterable[str], *, folder: Path, out: Path, err: Path) -> Forked:
+    """Start a command in a folder; what it writes is appended to two files.
+
+    `program` is PROGRAM, or a line that runs a file of the tests, which builds something into our program and runs it.
+    """
     answers, writer = await asyncio.open_unix_connection(_zygote())
+    _, *line = (part for part in program if part != "-P")
+    script, *built_in = (None, *line[2:]) if line[0] == "-m" else line
     order = {
-        "arguments": list(arguments),
+        "script": script,
+        "arguments": [*built_in, *arguments],
         "folder": str(folder),
-        "environ": {**os.environ, **(environ or {})},
+        "environ": dict(os.environ),
         "out": str(out),
         "err": str(err),
     }

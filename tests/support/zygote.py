@@ -4,7 +4,8 @@ Owns the far side of `tests.support.program`: each order makes a fork, which is 
 (pid, signals, folder, environment, exit code) and has saved the half second of CPU that importing takes.  It runs as a
 file, never under pytest: no thread and no event loop exists when it forks.  Ends with its standard input.
 
-    order  → one line of JSON: arguments, folder, environ, out, err (files that are appended to)
+    order  → one line of JSON: script (None: the program itself; else a file of a test that builds something into it),
+             arguments, folder, environ, out, err (files that are appended to)
     answer ← the pid, and the exit code at its end, a line each
 """
 
@@ -13,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import selectors
 import signal
 import socket
@@ -73,8 +75,11 @@ def obey(order: dict[str, Any]) -> NoReturn:
         opened = os.open(name, flags, 0o644)
         os.dup2(opened, number)
         os.close(opened)
-    sys.argv = ["tierii-mta", *order["arguments"]]
-    sys.exit(program.run(order["arguments"]))
+    sys.argv = [order["script"] or "tierii-mta", *order["arguments"]]
+    if order["script"]:
+        runpy.run_path(order["script"], run_name="__main__")
+    program.main()
+    raise AssertionError("a program ends with its exit code")
 
 
 if __name__ == "__main__":
