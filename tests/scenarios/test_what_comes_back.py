@@ -26,7 +26,7 @@ from tierii_mta.rehearsal.sink import Sink
 from tierii_mta.storage.backend import SQLITE_FILE
 
 HELLO = f"hello@{SENDER_DOMAIN}"
-PEOPLE = ("ann", "away", "angry", "leaving", "grey")
+PEOPLE = ("ann", "away", "angry", "leaving", "quiet", "grey")
 GONE = "gone@far.example"
 SETTINGS = {"hello": {"maildir": "mail/hello"}, "abuse": {"maildir": "mail/abuse"}}
 REPORTS = 12
@@ -38,7 +38,11 @@ TOLD = (
     "email.complained",
     "email.unsubscribed",
 )
-CAMPAIGN = {"reply_to": {"name": "News", "email": HELLO, "track": True}, "stop_on": ["reply"]}
+CAMPAIGN = {
+    "reply_to": {"name": "News", "email": HELLO, "track": True},
+    "stop_on": ["reply"],
+    "unsubscribe": {"mailto": True},
+}
 REPLY = """\
 From: Ann <ann@plain.example>
 To: {to}
@@ -70,6 +74,13 @@ Message-ID: <wish@plain.example>
 In-Reply-To: {original}
 
 unsubscribe
+"""
+BUTTON = """\
+From: no-reply@provider.example
+To: {to}
+Subject: unsubscribe
+Auto-Submitted: auto-generated
+
 """
 COMPLAINT = """\
 From: feedback@isp.example
@@ -200,17 +211,19 @@ async def test_what_readers_and_their_servers_send_back_is_understood(tmp_path: 
             async with asyncio.timeout(60):
                 while len(plain.received) < len(PEOPLE):
                     await asyncio.sleep(0.05)
-            counts = await stage.settled("spring", completed=6)
+            counts = await stage.settled("spring", completed=7)
             assert counts["retry"] == 0
             await send_back((far.host, far.port), plain)
-            kinds = await processed(stage, 5)
+            kinds = await processed(stage, 6)
             await check(stage, kinds)
         log = stage.daemon_log()
         assert "Traceback" not in log
 
 
 async def send_back(postfix: tuple[str, int], plain: Sink) -> None:
-    """What four readers send; the fifth mail is the report that Postfix wrote about the person it could not reach."""
+    """What four readers and a mailbox provider send; the sixth mail is the report of Postfix about the person whom it
+    could not reach.
+    """
     _, mail = mail_of(plain, "ann")
     reply_to = parseaddr(str(mail["Reply-To"]))[1]
     assert reply_to.startswith("r+")
@@ -219,6 +232,9 @@ async def send_back(postfix: tuple[str, int], plain: Sink) -> None:
     await send(postfix, "", verp, words(ABSENCE, mail, verp))
     _, mail = mail_of(plain, "leaving")
     await send(postfix, "leaving@plain.example", HELLO, words(WISH, mail, HELLO))
+    _, mail = mail_of(plain, "quiet")  # who pressed the button of a mail program that knows no one-click
+    way_out = "".join(str(mail["List-Unsubscribe"]).split()).partition("<mailto:")[2].partition("?")[0]
+    await send(postfix, "no-reply@provider.example", way_out, BUTTON.format(to=way_out))
     _, mail = mail_of(plain, "angry")
     abuse = f"abuse@{SENDER_DOMAIN}"
     await send(postfix, "feedback@isp.example", abuse, COMPLAINT.format(to=abuse, enclosed=mail.as_string()))
@@ -228,8 +244,8 @@ async def check(stage: Stage, kinds: Mapping[str, dict[str, Any]]) -> None:
     assert set(kinds) == {"reply", "auto_reply", "unsubscribe", "complaint", "bounce"}
     status = (await stage.run("status", "spring", "--json")).summary
     marked = {name: number for name, number in status["marks"].items() if number}
-    assert marked == {"replied": 1, "unsubscribed": 1, "complained": 1, "late_bounce": 1}
-    assert status["counts"]["completed"] == 6, "what was completed stays so"
+    assert marked == {"replied": 1, "unsubscribed": 2, "complained": 1, "late_bounce": 1}
+    assert status["counts"]["completed"] == 7, "what was completed stays so"
     assert status["metrics"]["bounces"] == 1
 
     listed = (await stage.run("suppress", "ls", "--json")).out.splitlines()[:-1]
@@ -238,14 +254,17 @@ async def check(stage: Stage, kinds: Mapping[str, dict[str, Any]]) -> None:
         (GONE, "all", "hard_bounce"),
         ("angry@plain.example", "all", "complaint"),
         ("leaving@plain.example", f"list:list.{SENDER_DOMAIN}", "unsubscribe"),
+        ("quiet@plain.example", f"list:list.{SENDER_DOMAIN}", "unsubscribe"),
     }
-    told = {one["type"]: one for one in await events(stage, *TOLD)}
+    happened = await events(stage, *TOLD)
+    told = {one["type"]: one for one in happened}
     assert set(told) == set(TOLD)
     assert told["email.deferred"]["recipient"] == "grey@plain.example"
     assert told["email.bounced"]["recipient"] == GONE
     assert told["email.bounced"]["data"]["enhanced"] == "5.1.1"
     assert told["email.auto_replied"]["data"]["returns_on"] == "2026-12-01"
-    assert told["email.unsubscribed"]["data"]["method"] == "word"
+    left = {one["recipient"]: one["data"]["method"] for one in happened if one["type"] == "email.unsubscribed"}
+    assert left == {"leaving@plain.example": "word", "quiet@plain.example": "mailto"}
     assert told["email.replied"]["data"]["words"] == "Yes, two of them, please."
     assert told["email.replied"]["data"]["trust"] == "proven"
 
