@@ -560,3 +560,23 @@ async def test_at_overrides_the_start_until_it_has_started(
     assert (await database.campaigns.find("spring") or first).state is CampaignState.RUNNING
     with pytest.raises(Conflict, match="its start cannot be moved"):
         await run(campaign, at="2099-01-01")
+
+
+@pytest.mark.parametrize(("canary", "options", "size"), [("10%", {}, 10), ("7", {}, 7), ("25%", {"limit": 40}, 10)])
+async def test_a_canary_is_so_many_of_those_who_are_written_to(
+    workshop: Workshop, database: Database, run: Enqueue, canary: str, options: dict[str, int], size: int
+) -> None:
+    rows = "".join(f"p{number:03}@d{number % 4}.example\n" for number in range(100))
+    workshop.write("people.csv", "email\n" + rows)
+    campaign = workshop.campaign(from_csv("people.csv") + f"guards: {{canary: {canary}}}\n", html="<p>Hi</p>")
+
+    await run(campaign, **options)
+
+    record = await database.campaigns.find("spring")
+    assert record is not None
+    assert record.canary == size
+    assert sum([load.count async for load in database.queue.loads()]) == size
+    assert await pending(database) == options.get("limit", 100)
+    await run(campaign)
+    assert sum([load.count async for load in database.queue.loads()]) == size, "a rerun adds to those who wait"
+    assert await pending(database) == 100

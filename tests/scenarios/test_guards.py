@@ -2,25 +2,16 @@
 
 import asyncio
 import json
+import re
 from email import message_from_bytes, policy
 from pathlib import Path
 
 from tests.scenarios.stage import Stage, open_stage
 from tierii_mta.rehearsal.sink import Sink
 
-CONTACTS = [
-    {"email": name}
-    for name in (
-        "a@plain.example",
-        "gone@strict.example",  # the second of each two goes first
-        "b@plain.example",
-        "c@plain.example",
-        "d@strict.example",
-        "e@strict.example",
-        "f@plain.example",
-        "g@plain.example",
-    )
-]
+GOOD = [{"email": f"{name}@plain.example"} for name in ("ada", "bo", "cy")]
+GONE = [{"email": f"gone{number}@strict.example"} for number in range(5)]
+REASON = re.compile(r"guard bounce: [1-4] of 4 mails bounced \(\d+ %; the limit is 5 %\)")
 
 
 async def subjects(sink: Sink, recipient: str, count: int, stage: Stage) -> list[str]:
@@ -41,30 +32,31 @@ async def subjects(sink: Sink, recipient: str, count: int, stage: Stage) -> list
 async def test_a_canary_goes_wrong_and_the_operator_decides(tmp_path: Path) -> None:
     async with open_stage(tmp_path) as stage:
         plain = await stage.sink("plain.example", "127.0.0.2")
-        strict = await stage.sink("strict.example", "127.0.0.3", "rules: [{to: 'gone@*', do: reject}]")
+        strict = await stage.sink("strict.example", "127.0.0.3", "rules: [{to: 'gone*', do: reject}]")
         office = await stage.sink("office.example", "127.0.0.4")
         await stage.start_daemon()
         file = stage.campaign(
             "spring",
-            CONTACTS,
+            [*GOOD, *GONE],
             guards={"canary": 4},
             notify={"when": ["guard", "completed"], "to": ["ops@office.example"]},
         )
-        tested = await stage.run("test", file, "--to", "me@office.example", "--contact", "f@plain.example", "--json")
-        assert tested.summary["contact"] == "f@plain.example"
+        tested = await stage.run("test", file, "--to", "me@office.example", "--contact", "cy@plain.example", "--json")
+        assert tested.summary["contact"] == "cy@plain.example"
         waited = await stage.run("enqueue", file, "--wait", code=5)
-        reason = "guard bounce: 1 of 4 mails bounced (25 %; the limit is 5 %)"
-        assert reason in waited.err
+        found = REASON.search(waited.err)
+        assert found, waited.err
+        reason = found[0]
         assert "tierii-mta resume spring" in waited.err
         shown = (await stage.run("status", "spring", "--json")).summary
         assert (shown["state"], shown["reason"]) == ("paused", reason)
         assert (shown["command"], shown["canary"]) == ("tierii-mta resume spring", 4)
-        assert (shown["counts"]["completed"], shown["counts"]["failed"], shown["counts"]["pending"]) == (3, 1, 4)
-        assert len(plain.received) + len(strict.received) == 3, "nobody behind the canary was written to"
+        counts = shown["counts"]
+        assert (counts["completed"] + counts["failed"], counts["pending"]) == (4, 4)
+        assert len(plain.received) + strict.stats["refused_reject"] == 4, "nobody behind the canary was written to"
 
         await stage.run("resume", "spring")
-        counts = await stage.settled("spring", completed=7, failed=1)
-        assert sum(counts.values()) == len(CONTACTS)
+        await stage.settled("spring", completed=len(GOOD), failed=len(GONE))
         told = await subjects(office, "ops@office.example", 2, stage)
         assert told[0] == f"campaign spring is paused by {reason}; tierii-mta resume spring"
         assert told[1] == "campaign spring is complete"

@@ -41,7 +41,7 @@ class Loader:
         self._plan, self._clocks = plan, Clocks(plan)
         self._specification, self._store, self._clock = specification, store, clock
         self._summary, self._meter, self._limit, self._reserve = summary, meter, limit, reserve
-        self._count, self._canary, self._place = 0, 0, 0  # contacts; those of them that go first; which one is next
+        self._count, self._ahead, self._canary = 0, 0, 0  # contacts; still to come; how many of these go first
 
     async def load(
         self,
@@ -54,12 +54,12 @@ class Loader:
     ) -> None:
         """Accept contacts, at most 1,000 a commit, until the limit or the end; `NoRoom` before the disk is full.
 
-        Of a draft the canary is chosen here, evenly over all contacts, so that it looks like the others.
+        Of a draft the canary is chosen here, by chance, so that it looks like the others.
         """
         batch: list[Waiting] = []
-        self._count = len(contacts) if self._limit is None else min(len(contacts), self._limit)
+        self._count = self._ahead = len(contacts) if self._limit is None else min(len(contacts), self._limit)
         if opened.state is CampaignState.DRAFT:
-            self._canary = canary_size(self._specification.guards.limits, self._count)
+            self._canary = canary_size(self._specification.guards.limits, self._ahead)
         room = self._room()
         for contact in contacts:
             batch.append(contact)
@@ -92,11 +92,10 @@ class Loader:
                 domain=contact.domain,
                 contact=contact.fields,
                 due=self._clocks.due(contact.fields, now),
-                is_canary=self._goes_first(self._place + number),
+                is_canary=self._goes_first(contact),
             )
-            for number, contact in enumerate(batch)
+            for contact in batch
         ]
-        self._place += len(batch)
         with self._meter.timing(Stage.ENQUEUE):
             added = await self._store.add_recipients(
                 opened.id,
@@ -111,8 +110,15 @@ class Loader:
         self._summary.suppressed += added.suppressed
         self._summary.duplicates += added.present
 
-    def _goes_first(self, place: int) -> bool:
-        return self._canary > 0 and (place + 1) * self._canary // self._count > place * self._canary // self._count
+    def _goes_first(self, contact: Waiting) -> bool:
+        """Choose exactly so many of those to come, each as likely as the others; a rerun chooses the same.
+
+        The chance is the person key's: a keyed hash, which no order of a file can be in step with.
+        """
+        chance = int.from_bytes(contact.person[:8], "big")
+        is_chosen = self._canary > 0 and chance * self._ahead < self._canary << 64
+        self._ahead, self._canary = self._ahead - 1, self._canary - is_chosen
+        return is_chosen
 
     def _show(self, show: ShowProgress, total: int) -> None:
         summary = self._summary

@@ -72,8 +72,8 @@ class ProofPress:
     ) -> None:
         """Gather and compile what the campaign sends; raises `CheckFailed`."""
         self._campaign, self._sources, self._key_of, self._clock = campaign, sources, key_of, clock
-        self._expansion = expand(campaign)
-        snapshot, _ = make_snapshot(campaign.specification, self._expansion, sender=sender, now=clock.now())
+        self.expansion = expand(campaign)
+        snapshot, _ = make_snapshot(campaign.specification, self.expansion, sender=sender, now=clock.now())
         self._plate = Plate(snapshot)
 
     async def contact(self, wanted: Address | None) -> Contact:
@@ -83,7 +83,7 @@ class ProofPress:
             audience = Audience(
                 self._campaign.specification,
                 feeds,
-                header_fields=self._expansion.header_fields,
+                header_fields=self.expansion.header_fields,
                 key_of=self._key_of,
                 clock=self._clock,
                 meter=meter,

@@ -13,7 +13,6 @@ import click
 
 from tierii_mta.campaigns import specification
 from tierii_mta.campaigns.draft import check_links
-from tierii_mta.campaigns.expansion import expand
 from tierii_mta.campaigns.merge import unsubscribe_url
 from tierii_mta.campaigns.proof import Links, Proof, ProofPress, marked
 from tierii_mta.campaigns.specification import Campaign
@@ -84,8 +83,8 @@ async def test(call: Invocation, file: Path, recipients: tuple[str, ...], contac
     async with opened(call) as installation:
         sender, spec = installation.sender, campaign.specification
         sender.domain_of(spec.from_address, where=campaign.document.where(("from", "email")))
-        check_links(campaign, expand(campaign), sender)
         press = _press(installation, marked(campaign))
+        check_links(campaign, press.expansion, sender)
         shown = await press.contact(_parsed(contact))
         proofs = [press.print(shown, _links(installation, campaign, to), recipient=to) for to in persons.values()]
         for proof in proofs:
