@@ -16,7 +16,7 @@ from tierii_mta.campaigns.specification.timing import DAYS, WindowSection, parse
 from tierii_mta.clock import Instant, from_datetime, later, rfc3339
 from tierii_mta.errors import CheckFailed, UsageError
 from tierii_mta.queue.delivery import Json
-from tierii_mta.queue.pacing import StreamPlan
+from tierii_mta.queue.pacing import NEVER, StreamPlan
 from tierii_mta.queue.timetable import Timetable, Window, local_instant
 from tierii_mta.queue.zones import ZONE_FIELD, is_zone, zone_of
 
@@ -78,7 +78,7 @@ class Clocks:
 
     def __init__(self, plan: StreamPlan) -> None:
         self._table = plan.timetable
-        self._openings: dict[str | None, tuple[Instant, Instant]] = {}  # zone → asked at, opens at
+        self._spans: dict[str | None, tuple[Instant, Instant]] = {}  # zone → its present or next opening: from, until
         self.unknown: Counter[str] = Counter()
 
     def due(self, contact: Mapping[str, Json], now: Instant) -> Instant | None:
@@ -89,10 +89,12 @@ class Clocks:
         if name not in (None, "") and not (isinstance(name, str) and is_zone(name)):
             self.unknown[str(name)[:50]] += 1
         zone = zone_of(contact)
-        asked, opens = self._openings.get(zone, (now, now))
-        if zone not in self._openings or now > max(asked, opens):
-            opens = self._table.opening(now, zone=zone) or self._table.end or now
-            self._openings[zone] = now, opens
+        opens, shuts = self._spans.get(zone, (now, now))
+        if now >= shuts:
+            opening = self._table.opening(now, zone=zone)
+            opens = opening or self._table.end or now  # it never opens again: what is left ends with the campaign
+            shuts = (self._table.shutting(opens, zone=zone) if opening is not None else None) or NEVER
+            self._spans[zone] = opens, shuts
         return max(opens, now)
 
     def notices(self) -> list[str]:
