@@ -171,14 +171,14 @@ class Demo:
             await answer(mail, stage.mx)
         except (OSError, smtplib.SMTPException) as cause:
             raise StepFailed(f"the answer was not taken: {cause}") from cause
+        while not (files := list((stage.maildir / "new").glob("*"))):
+            await self._clock.sleep(_POLL_SECONDS)
         while not (replies := (await stage.program.ask("inbox", "ls", "--kind", "reply")).records[:-1]):
             await self._clock.sleep(_POLL_SECONDS)
         shown = _summary(await stage.program.ask("inbox", "show", str(replies[0]["id"])))
         talk = shown["conversation"] or {"messages": []}
         if [one["words"] for one in talk["messages"]] != [None, WORDS] or shown["campaign_id"] != "welcome":
             raise StepFailed(f"the answer should follow our mail, without its quote, but there is: {json.dumps(talk)}")
-        while not (files := list((stage.maildir / "new").glob("*"))):
-            await self._clock.sleep(_POLL_SECONDS)
         first = WORDS.partition("\n")[0]
         return (
             f"{mail.recipients[0]}: “{first} …”, {shown['trust']} by {shown['effects']['route']}; in {files[0].parent}"
