@@ -13,6 +13,7 @@ from tests.faults import intake
 from tests.faults.clients import Step
 from tests.faults.offers import Answer, Flaw
 from tests.faults.test_kill import damage
+from tests.support.program import comes_true
 
 
 async def test_killed_during_intake_what_got_its_250_is_there_once_and_nothing_by_halves(tmp_path: Path) -> None:
@@ -30,8 +31,7 @@ async def test_the_offers_ledger_finds_each_fault_that_is_built_in(tmp_path: Pat
     async with intake.open_intake(tmp_path, seed=6, faults=broken) as world:
         await world.start()
         await world.world.within(world.clients.accepted(80))
-        while not world.offers.answered(Answer.REFUSED):
-            await asyncio.sleep(0.05)
+        await comes_true(lambda: world.offers.answered(Answer.REFUSED), "somebody is refused")
         world.kill()
         await world.buried("at random")
         await asyncio.to_thread(damage, world.data)

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.scenarios.stage import Stage, open_stage
+from tests.support.program import start, within
 from tierii_mta.storage.backend import SQLITE_FILE
 
 GOOD = [{"email": f"p{number}@plain.example", "first_name": f"P{number}"} for number in range(20)]
@@ -62,10 +63,8 @@ async def metric(stage: Stage, name: str) -> float:
 
 async def dies(stage: Stage, program: Sequence[str]) -> bool:
     """Run the daemon until it dies by itself, which is True, or every delivery has ended."""
-    with (stage.folder / "daemon.log").open("ab") as log:
-        daemon = await asyncio.create_subprocess_exec(
-            *program, "--config", str(stage.config), "serve", stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
-        )
+    line, log = ("--config", str(stage.config), "serve", "--role", "outbound"), stage.folder / "daemon.log"
+    daemon = await start(program, line, folder=stage.folder, out=log, err=log)
     ended = asyncio.create_task(daemon.wait())
     try:
         while not ended.done():
@@ -76,7 +75,7 @@ async def dies(stage: Stage, program: Sequence[str]) -> bool:
     finally:
         if not ended.done():
             daemon.terminate()
-        await ended
+        await within(ended, "the end of the daemon", stage.daemon_log)
 
 
 async def test_poison_in_any_stage_is_set_aside_and_all_else_arrives(tmp_path: Path) -> None:
