@@ -22,6 +22,7 @@ import pytest
 
 from tests.faults.disk import BadDisk, Trouble, filled, sabotaged, small_disk
 from tests.scenarios.stage import PROGRAM, SENDER_DOMAIN, Done, Stage, open_stage
+from tests.support.program import comes_true
 from tierii_mta.storage.backend import SQLITE_FILE
 
 CONNECTIONS = 4
@@ -49,16 +50,16 @@ def received(stage: Stage) -> Counter[str]:
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, stage: Stage, seconds: float = 30) -> None:
-    for _ in range(int(seconds * 20)):
+    for _ in range(int(seconds * 5)):
         if await condition():
             return
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
     raise AssertionError(f"never: {what}\n{stage.daemon_log()}")
 
 
 async def readiness(stage: Stage) -> dict[str, Any]:
     """Return what /readyz says; on a busy machine it may say that the daemon has not answered yet."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         answer = await client.get(f"{stage.base_url}/readyz", timeout=20)
     said: dict[str, Any] = answer.json()
     assert said["ready"] is (answer.status_code == 200)
@@ -66,7 +67,7 @@ async def readiness(stage: Stage) -> dict[str, Any]:
 
 
 async def metric(stage: Stage, name: str) -> float:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         text = (await client.get(f"{stage.base_url}/metrics", timeout=20)).text
     found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
     assert found, f"{name} is missing in\n{text}"
@@ -275,10 +276,18 @@ async def locked_by_a_stopped_command(data: Path) -> AsyncIterator[None]:
     """As when `enqueue` was stopped by Ctrl-Z in the middle of a commit."""
     descriptor = os.open(data / (SQLITE_FILE + "-write.lock"), os.O_RDWR)
     try:
-        await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX)
+        await comes_true(lambda: _flocked(descriptor), "the write lock is free")
         yield
     finally:
         os.close(descriptor)
+
+
+def _flocked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @asynccontextmanager

@@ -38,7 +38,7 @@ class BadDisk:
         if compiler is None:
             pytest.skip("no C compiler here: the library that makes a disk fail cannot be built")
         library, self._flag = folder / "baddisk.so", folder / "baddisk.flag"
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, _SHIM, "-ldl"], check=True)
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, _SHIM, "-ldl"], check=True, timeout=120)
         self._flag.write_bytes(b"-")
         self.environ: Mapping[str, str] = {
             "LD_PRELOAD": str(library),
@@ -69,13 +69,14 @@ def small_disk(folder: Path, size_mb: int) -> Iterator[None]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     if mounted.returncode:
         pytest.skip(f"mounting is not allowed here: {mounted.stderr.strip()}")
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+        subprocess.run(["umount", "--lazy", folder], check=True, timeout=120)
 
 
 @contextmanager
