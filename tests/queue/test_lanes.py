@@ -17,6 +17,7 @@ from tests.support.clock import START
 from tierii_mta.clock import Instant, later
 from tierii_mta.quantities import Rate
 from tierii_mta.queue.delivery import Delivery, Lane, LaneId, Priority, StreamId
+from tierii_mta.queue.lane_report import report_lanes
 from tierii_mta.queue.lanes import LaneDirectory
 from tierii_mta.queue.pacing import Plans, StreamPlan
 from tierii_mta.queue.store import Claim, LaneLoad, Quota
@@ -439,3 +440,12 @@ def test_a_stream_that_is_paused_while_it_is_held_leaves_nothing_behind() -> Non
     directory.open_stream(StreamId(1))
     assert len(directory) == 0
     assert pick(directory, now=after(hours=2)) == []
+
+
+def test_what_is_held_is_shown_as_such_and_is_not_eligible() -> None:
+    directory = LaneDirectory()
+    directory.add(load(make_lane(1, stream=1), 5), now=START)
+    directory.hold(StreamId(1), after(hours=1))
+    report = report_lanes(directory, now=after(minutes=30), limit=10)
+    assert [row.place for row in report.oldest] == ["held"]
+    assert report.oldest_eligible_s[NORMAL] == 0

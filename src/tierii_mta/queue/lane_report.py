@@ -21,7 +21,7 @@ class LaneRow:
     lane: Lane
     priority: Priority
     due: Instant
-    place: str  # ready, waiting, parked, taken
+    place: str  # ready, waiting, parked, taken; held: its stream is shut for a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,10 @@ def report_lanes(directory: LaneDirectory, *, now: Instant, limit: int) -> LaneR
     return LaneReport(
         oldest=[
             LaneRow(
-                table.lane(slot), table.priority(slot), Instant(table.due[slot]), Place(table.place[slot]).name.lower()
+                table.lane(slot),
+                table.priority(slot),
+                Instant(table.due[slot]),
+                "held" if directory.is_held(table.stream(slot)) else Place(table.place[slot]).name.lower(),
             )
             for slot in oldest
         ],
