@@ -144,8 +144,12 @@ def test_status_counts_what_became_of_the_mail(tried: CommandLine) -> None:
     assert (metrics["delivery_rate"], metrics["bounce_rate"]) == (10.0, 10.0)
 
 
-def test_failed_mail_can_be_tried_again(tried: CommandLine) -> None:
-    assert tried("retry", "welcome", "--json").summary == {"campaign": "welcome", "retried": 1}
+def test_failed_mail_can_be_tried_again_once_its_person_may_be_written_to(tried: CommandLine) -> None:
+    left = tried("retry", "welcome")
+    assert "wait again: 0; left alone, because the person is suppressed by now: 1\n" in left.out
+    assert tried("suppress", "rm", "gone@strict.example").code == 0
+    again = tried("retry", "welcome", "--json").summary
+    assert again == {"campaign": "welcome", "retried": 1, "suppressed": 0}
     assert tried("status", "welcome", "--json").summary["metrics"]["bounces"] == 0
 
 

@@ -36,7 +36,7 @@ async def cancel(call: Invocation, campaign: str) -> None:
     await _move(call, campaign, CampaignState.DRAINING, "cancelled by the operator")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Try a campaign's failed deliveries again.")
 @click.argument("campaign", metavar="ID")
 @async_body
 async def retry(call: Invocation, campaign: str) -> None:
@@ -46,9 +46,9 @@ async def retry(call: Invocation, campaign: str) -> None:
         now = installation.clock.now()
         expires_at = later(now, installation.settings.outbound.retry.lifetime)
         done = await installation.campaigns.retry_failed(campaign, now=now, expires_at=expires_at)
-    words = f"{campaign}: {done.count} failed deliveries wait again"
+    words = f"{campaign}: failed deliveries that wait again: {done.count}"
     if done.suppressed:
-        words += f"; {done.suppressed} are of persons who are suppressed by now, and stay as they are"
+        words += f"; left alone, because the person is suppressed by now: {done.suppressed}"
     call.output.summary({"campaign": campaign, "retried": done.count, "suppressed": done.suppressed}, words)
 
 
