@@ -101,6 +101,9 @@ VALUES = st.text(max_size=5) | st.sampled_from(
 )
 
 
+CLEAN = {ord(VALUE_BEGINS): None, ord(VALUE_ENDS): None}
+
+
 def alone(page: str) -> tuple[str, str]:
     html = Inliner().inline(page, list(marks(page)))
     return html, TextMaker().to_text(html)
@@ -162,6 +165,8 @@ def test_mails_that_have_nothing_in_common_are_worked_on_alone() -> None:
         "{% filter upper %}{{ a }}{% endfilter %}",
         "{% extends 'base' %}{% block b %}[{{ super() }}]{% if self.c() == a %}same{% endif %}{% endblock %}",
         "{% for x in [a, a] %}{{ loop.index }}{{ x }}{% endfor %}{{ 'constant' }}{{ '\x02' }}",
+        "{% macro m(x) %}{{ x | length }}{{ x }}{% endmacro %}{{ m(m(a)) }}{{ m(a) | upper }}{{ m(a) == m(a) }}",
+        "{% set x = self.title() %}{% block title %}{{ a }}{% endblock %}{{ x | length }}{{ self.title() }}",
         "{% autoescape false %}{{ a }}{% endautoescape %}{{ a | safe }}{{ a ~ 'b' }}{% include 'inc' %}",
     ],
 )
@@ -174,19 +179,37 @@ def test_marks_change_nothing_else_of_what_a_template_puts_out(template: str, va
     }
     sources = Sources(texts, {})
     unmarked, marked = Templates(sources), Templates(sources, marks_values=True)
-    clean = {ord(VALUE_BEGINS): None, ord(VALUE_ENDS): None}
-    printed = marked.render(marked.html("t"), {"a": value.translate(clean)})
-    assert printed.translate(clean) == unmarked.render(unmarked.html("t"), {"a": value.translate(clean)}).translate(
-        clean
+    printed = marked.render(marked.html("t"), {"a": value.translate(CLEAN)})
+    assert printed.translate(CLEAN) == unmarked.render(unmarked.html("t"), {"a": value.translate(CLEAN)}).translate(
+        CLEAN
     )
     html, _ = Stencils(inlines=False, makes_text=False).print(marked.render(marked.html("t"), {"a": value}))
     assert VALUE_BEGINS not in html
 
 
-def test_what_a_block_inherits_keeps_its_holes() -> None:
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{% extends 'base' %}{% block b %}{{ super() }}{% endblock %}", "<p><a></p>"),
+        ("{% extends 'base' %}{% block b %}{% set x = super() %}{{ x }}|{{ super() | upper }}{% endblock %}", "..."),
+        ("{% macro m(x) %}<b>{{ x }}</b>{% endmacro %}{{ m(a) }}", "<b><a></b>"),
+        ("{% from 'lib' import m with context %}{{ m(a) }}{{ m(m(a)) }}", "<i><a><a></i>..."),
+        ("{% macro m() %}[{{ caller() }}]{% endmacro %}{% call m() %}{{ a }}{% endcall %}", "..."),
+        ("{% for x in [[a], []] recursive %}{{ a }}{{ loop(x) if false }}{% endfor %}", "<a><a>"),
+        ("{% macro m(x) %}{% set y %}{{ x }}{% endset %}{{ y }}{{ y | length }}{% endmacro %}{{ m(a) }}", "<a><4>"),
+    ],
+)
+def test_what_macros_and_blocks_put_out_keeps_its_holes(template: str, expected: str) -> None:
     texts = {
         "base": "{% block b %}<p>{{ a }}</p>{% endblock %}",
-        "t": "{% extends 'base' %}{% block b %}{{ super() }}{% endblock %}",
+        "lib": "{% macro m(x) %}<i>{{ x }}{{ a }}</i>{% endmacro %}",
+        "t": template,
     }
-    templates = Templates(Sources(texts, {}), marks_values=True)
-    assert templates.render(templates.html("t"), {"a": "x"}) == f"<p>{Stencils.mark('x')}</p>"
+    marking, plain = Templates(Sources(texts, {}), marks_values=True), Templates(Sources(texts, {}))
+    made = marking.render(marking.html("t"), {"a": "Anna"})
+    assert made.translate(CLEAN) == plain.render(plain.html("t"), {"a": "Anna"})
+    if expected.endswith("..."):
+        expected = expected.removesuffix("...")
+        assert made.startswith(expected.replace("<a>", Stencils.mark("Anna")))
+    else:
+        assert made == expected.replace("<a>", Stencils.mark("Anna")).replace("<4>", Stencils.mark("4"))

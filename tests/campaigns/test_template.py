@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierii_mta.campaigns.template import Sources, TemplateBroken, Templates, make_context, names_doubted, names_used
+from tierii_mta.campaigns.template import Sources, TemplateBroken, Templates, make_context, names_settled, names_used
 from tierii_mta.outbound.content import RenderFailed
 
 
@@ -79,11 +79,18 @@ def test_names_used_sees_through_contact_and_knows_lines() -> None:
     assert {use.name for use in names_used("{{ contact | tojson }}", file="t")} == {"contact"}
 
 
-def test_names_doubted_are_those_a_template_asks_about() -> None:
+def test_names_settled_are_those_a_template_brings_or_asks_about() -> None:
     text = (
         "{{ a | default('') }}{% if b is defined and contact.c is not defined %}{{ d }}{% endif %}{{ e | upper | d }}"
     )
-    assert names_doubted(text, file="t") == {"a", "b", "c"}
+    assert names_settled(text, file="t") == {"a", "b", "c"}
+    text = "{% from 'x' import f, g as h %}{% import 'y' as i %}{% macro j(k) %}{% endmacro %}{% set l = m %}"
+    assert names_settled(text, file="t") == {"f", "h", "i", "j", "k", "l"}
+
+
+def test_a_date_that_is_none_fails_the_mail() -> None:
+    with pytest.raises(RenderFailed, match="since: 'soon' is not a date"):
+        context({"since": "soon"})
 
 
 def test_templates_extend_and_include_each_other() -> None:

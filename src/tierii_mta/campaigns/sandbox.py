@@ -14,13 +14,13 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, cast
 
-from jinja2 import StrictUndefined, TemplateRuntimeError, Undefined, nodes
+from jinja2 import StrictUndefined, TemplateRuntimeError, Undefined, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.loaders import FunctionLoader
-from jinja2.runtime import Context, markup_join, str_join
+from jinja2.runtime import BlockReference, Context, LoopContext, Macro, markup_join, str_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
-from markupsafe import escape
+from markupsafe import Markup, escape
 
 MAX_TEXT: Final = 1 << 20
 MAX_STEPS: Final = 100_000
@@ -32,6 +32,7 @@ _ASKS_THE_MACHINE = frozenset(  # its clock, or its time zone
     {"today", "now", "utcnow", "fromtimestamp", "utcfromtimestamp", "timestamp", "astimezone"}
 )
 _SHOWN = (str, int, float, Decimal, date, time, timedelta, list, tuple, Mapping, Undefined)
+_PUTS_OUT = (Macro, BlockReference, LoopContext)
 _FILTERS_LEFT_OUT = ("random", "format", "pprint", "urlize")
 _WIDTH_FILTERS = ("center", "indent", "wordwrap")
 VALUE_BEGINS, VALUE_ENDS = "\x02", "\x03"
@@ -59,21 +60,46 @@ class _Compiler(CodeGenerator):
         frame.buffer = None
 
     def _output_const_repr(self, group: Iterable[Any]) -> str:
-        return repr(self.environment.concat(group))
+        return repr(cast("Sandbox", self.environment).captured(group))
+
+    def write_commons(self) -> None:
+        super().write_commons()
+        self.writeline("concat = environment.captured")
+
+    def return_buffer_contents(self, frame: Frame, force_unescaped: bool = False) -> None:
+        whole = f"environment.whole({frame.buffer})"
+        if force_unescaped or not (frame.eval_ctx.volatile or frame.eval_ctx.autoescape):
+            self.writeline(f"return {whole}")
+        elif frame.eval_ctx.volatile:
+            self.writeline(f"return (Markup if context.eval_ctx.autoescape else str)({whole})")
+        else:
+            self.writeline(f"return Markup({whole})")
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
         if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape:
             super()._output_child_pre(node, frame, finalize)
-        elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "super":
-            self.write("environment.inherited((lambda: ")
         else:
             self.write("environment.escaped((")  # two, because jinja2 closes its own and that of finalize
+
+
+class _Metering(NodeTransformer):
+    """Puts `metered` around what loops iterate over, and `joined` in the place of `~`."""
+
+    def visit_For(self, node: nodes.For) -> nodes.For:
+        self.generic_visit(node)
+        node.iter = _call("metered", [cast("nodes.Expr", node.iter)], node.lineno)
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Call:
+        self.generic_visit(node)
+        return _call("joined", node.nodes, node.lineno)
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
     """One environment over a fixed set of sources. Safe to share between threads."""
 
     code_generator_class = _Compiler
+    rewriter: type[NodeTransformer] = _Metering
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(
@@ -104,13 +130,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Begin a rendering in this thread: the full number of steps is allowed again."""
         self._meter.steps = 0
 
-    def concat(self, pieces: Iterable[str]) -> str:
-        """Join a captured block: of `set`, `call`, `filter`, of a macro, of `self.block()`."""
-        return self.whole(pieces)
-
     @staticmethod
     def whole(pieces: Iterable[str]) -> str:
-        """Join what a template put out."""
+        """Join what a template, a block or a macro put out."""
         rest, kept, size = iter(pieces), [], 0
         while some := list(islice(rest, _PIECES)):
             kept.append("".join(some))
@@ -118,6 +140,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if size > MAX_TEXT:
                 raise LimitExceeded(f"the output is longer than {MAX_TEXT} characters")
         return "".join(kept)
+
+    concat = whole
+
+    @staticmethod
+    def captured(pieces: Iterable[str]) -> str:
+        """Join what a template keeps for itself: `{% set %}` and `{% filter %}`."""
+        return Sandbox.whole(pieces)
 
     @staticmethod
     def escaped(value: Any) -> str:
@@ -129,10 +158,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if kind is int:
             return str(value)
         return escape(_shown(value))
-
-    def inherited(self, block: Callable[[], Any]) -> str:
-        """Return what `{{ super() }}` puts out."""
-        return str(block())
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "*":
@@ -174,44 +199,67 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return str_checked(text)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree: nodes.Template = _Metering().visit(super()._parse(source, name, filename))
+        tree: nodes.Template = self.rewriter().visit(super()._parse(source, name, filename))
         return tree
+
+
+class _Marking(_Metering):
+    """Puts `put_out` in the place of what `{{ }}` calls."""
+
+    def visit_Output(self, node: nodes.Output) -> nodes.Output:
+        self.generic_visit(node)
+        node.nodes = [_put_out(each) if isinstance(each, nodes.Call) else each for each in node.nodes]
+        return node
+
+
+def _put_out(call: nodes.Call) -> nodes.Call:
+    if isinstance(call.node, nodes.EnvironmentAttribute):
+        return call
+    called = nodes.EnvironmentAttribute("put_out")
+    arguments = [call.node, *call.args]
+    return nodes.Call(called, arguments, call.kwargs, call.dyn_args, call.dyn_kwargs, lineno=call.lineno)
+
+
+class _Marked(Markup):
+    """What a macro or a block put out, with its marks."""
+
+    __slots__ = ()
 
 
 class MarkingSandbox(Sandbox):
     """One for HTML, in whose output each value stands between `VALUE_BEGINS` and `VALUE_ENDS`.
 
-    What a template captures, to compare it or pass it through a filter, is without marks.
+    So do those in what `{{ }}` gets from a macro or a block.  What a template keeps, to compare it, to pass it on or
+    through a filter, is without marks.
     """
+
+    rewriter = _Marking
 
     @staticmethod
     def escaped(value: Any) -> str:
+        if type(value) is _Marked:
+            return value
         text = Sandbox.escaped(value)
         if VALUE_BEGINS in text or VALUE_ENDS in text:  # a value's own; no HTML may hold them
             text = text.translate(_NO_MARKS)
         return f"{VALUE_BEGINS}{text}{VALUE_ENDS}" if text else ""
 
-    def concat(self, pieces: Iterable[str]) -> str:
-        keeps, self._meter.keeps = getattr(self._meter, "keeps", False), False
-        text = self.whole(pieces)
-        return text if keeps else text.translate(_NO_MARKS) if VALUE_BEGINS in text else text
+    @staticmethod
+    def captured(pieces: Iterable[str]) -> str:
+        text = Sandbox.whole(pieces)
+        return text.translate(_NO_MARKS) if VALUE_BEGINS in text else text
 
-    def inherited(self, block: Callable[[], Any]) -> str:
-        self._meter.keeps = True  # the block is put out as it is
-        return str(block())
+    def call(self, context: Context, called: Any, *args: Any, **kwargs: Any) -> Any:
+        made = super().call(context, called, *args, **kwargs)
+        if isinstance(made, str) and VALUE_BEGINS in made and type(made) is not _Marked:
+            return made.translate(_NO_MARKS)
+        return made
 
-
-class _Metering(NodeTransformer):
-    """Puts `metered` around what loops iterate over, and `joined` in the place of `~`."""
-
-    def visit_For(self, node: nodes.For) -> nodes.For:
-        self.generic_visit(node)
-        node.iter = _call("metered", [cast("nodes.Expr", node.iter)], node.lineno)
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Call:
-        self.generic_visit(node)
-        return _call("joined", node.nodes, node.lineno)
+    @pass_context
+    def put_out(self, context: Context, called: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call what `{{ }}` calls; of macros, blocks and recursive loops keep the marks."""
+        made = super().call(context, called, *args, **kwargs)
+        return _Marked(made) if isinstance(called, _PUTS_OUT) and isinstance(made, Markup) else made
 
 
 def _call(method: str, arguments: list[nodes.Expr], lineno: int) -> nodes.Call:

@@ -108,12 +108,16 @@ def make_context(
     """Return all names a template may use for one contact.
 
     `dates` are the fields of type date, kept as text in the queue; `constants` what is the same for all contacts, or
-    comes from the delivery.  Reserved names win over columns of the same name, which remain in `contact`.
+    comes from the delivery.  Reserved names win over columns of the same name, which remain in `contact`.  Raises
+    `RenderFailed` for a date that is none.
     """
     fields: dict[str, Any] = dict(contact)
     for name in dates & fields.keys():
         value = fields[name]
-        fields[name] = date.fromisoformat(value) if isinstance(value, str) and value else value
+        try:
+            fields[name] = date.fromisoformat(value) if isinstance(value, str) and value else value
+        except ValueError as cause:
+            raise RenderFailed(f"{name}: {value!r:.80} is not a date") from cause
     context = {**_NO_NAMES, **variables, **fields, **constants, **FUNCTIONS, "contact": fields}
     if not context["full_name"]:
         context["full_name"] = f"{context['first_name'] or ''} {context['last_name'] or ''}".strip()
@@ -150,13 +154,21 @@ def names_used(text: str, *, file: str) -> list[Use]:
     return [Use(name, line) for name, line in lines.items()]
 
 
-def names_doubted(text: str, *, file: str) -> set[str]:
-    """Return the names of which a template asks whether they are there; raises `TemplateBroken`."""
+def names_settled(text: str, *, file: str) -> set[str]:
+    """Return the names that a template brings itself, or of which it asks whether they are there.
+
+    Raises `TemplateBroken`.
+    """
     tree = parse(text, file=file)
     asked = [node.node for node in tree.find_all(nodes.Filter) if node.name in {"default", "d"}]
     asked += [node.node for node in tree.find_all(nodes.Test) if node.name in {"defined", "undefined"}]
     found = {node.name for node in asked if isinstance(node, nodes.Name)}
-    return found | {field[1] for node in asked if node is not None and (field := _field_of_contact(node))}
+    found |= {field[1] for node in asked if node is not None and (field := _field_of_contact(node))}
+    found |= {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
+    found |= {node.name for node in tree.find_all(nodes.Macro)} | {node.target for node in tree.find_all(nodes.Import)}
+    for node in tree.find_all(nodes.FromImport):
+        found.update(name if isinstance(name, str) else name[1] for name in node.names)
+    return found
 
 
 def parse(text: str, *, file: str) -> nodes.Template:

@@ -167,6 +167,19 @@ async def test_a_sound_campaign_breaks_no_rule_offline(bench: Bench) -> None:
     assert preflight.left_out == [rule.id for rule in RULES if rule.live is not None]
 
 
+async def test_names_of_macros_and_fields_of_a_type_break_no_rule(bench: Bench) -> None:
+    (bench.folder / "lib.j2").write_text("{% macro bold(x) %}<b>{{ x }}</b>{% endmacro %}")
+    bench.file += "schema: {types: {since: date}}\n"
+    bench.html = (
+        "{% from 'lib.j2' import bold %}{% set shop = 'Acme' %}"
+        + bench.html
+        + "{% if not since %}{{ bold(shop) }}{% endif %}"
+    )
+    bench.people = [{**each, "since": "2026-01-02"} for each in bench.people]
+
+    assert of_rule(await bench.examine(), "C2") == []
+
+
 @pytest.mark.parametrize(("rule", "change", "severity", "what"), OFFLINE, ids=[f"{r}-{w}" for r, _, _, w in OFFLINE])
 async def test_a_rule_that_is_broken_says_so(
     bench: Bench, rule: str, change: Change, severity: Severity, what: str

@@ -85,8 +85,10 @@ class Samples:
         contact = next(samples, None)
         if contact is None:
             return None
+        types = self._subject.campaign.specification.schema_.types
         fields: Mapping[str, Json] = {
-            name: _HOSTILE if isinstance(value, str) else value for name, value in contact.fields.items()
+            name: _HOSTILE if isinstance(value, str) and types.get(name, "str") == "str" else value
+            for name, value in contact.fields.items()
         }
         job = Job(
             recipient=contact.address,

@@ -12,7 +12,7 @@ from tierii_mta.campaigns.preflight.findings import Fault, Severity
 from tierii_mta.campaigns.preflight.header import one_click_urls
 from tierii_mta.campaigns.preflight.payload import why_refused
 from tierii_mta.campaigns.specification.vocabulary import RESERVED_NAMES
-from tierii_mta.campaigns.template import names_doubted, names_used
+from tierii_mta.campaigns.template import names_settled, names_used
 
 _ANSWERS = re.compile(r"\s*(?:re|fwd?|aw|wg|antw|sv|vs|tr|rv|r|enc)\s*:", re.IGNORECASE)
 _MAX_SUBJECT = 78
@@ -78,7 +78,7 @@ def _names_of_nobody(case: Case, shown: Mapping[str, str], columns: Set[str]) ->
     """Yield names that no contact tried so far came to, and that none could fill."""
     known = {*columns, *case.census.filled, *case.specification.variables, *RESERVED_NAMES}
     for source, text in case.sources.texts.items():
-        known |= names_doubted(text, file=case.sources.files[source])
+        known |= names_settled(text, file=case.sources.files[source])
     for name, place in sorted(shown.items()):
         if name not in known and case.census.contacts:
             what = f"{name} is used, but no contact and no variable has it"
