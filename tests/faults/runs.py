@@ -126,6 +126,22 @@ async def enqueues(world: World, cycles: int, *, size: int = 1500) -> None:
     await world.stop()
 
 
+async def resumes(world: World, cycles: int, *, size: int = 1000) -> None:
+    """Kill `enqueue` and the daemon at random, each in the midst of the other's work, and let both go on."""
+    await world.start()
+    for _ in range(cycles):
+        _, file, fates = world.campaign(size)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(world.kill_enqueue(file, None))
+            await asyncio.sleep(world.chance.uniform(0.2, 3))
+            await world.crash()
+        await world.start()
+        await world.rerun_enqueue(file)
+        world.ledger.accepted.update(fates)
+        await world.moved(world.chance.randint(1, size))
+    await world.stop()
+
+
 def save(result: Result) -> None:
     """Print a result as a line of JSON; `python -m tests.faults` makes a table of them."""
     print(result.as_json(), flush=True)

@@ -81,6 +81,13 @@ async def test_enqueue_is_killed_and_rerun(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+async def test_enqueue_and_the_daemon_are_killed_in_each_others_midst(tmp_path: Path) -> None:
+    async with open_world(tmp_path, seed=5) as world:
+        await runs.resumes(world, 12)
+        await runs.judge("enqueue and daemon, each in the midst of the other's work", world)
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("fault", "found"),
     [

@@ -13,7 +13,7 @@ import marshal
 import os
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import chain
 from operator import itemgetter
@@ -26,11 +26,8 @@ from tierii_mta.mail.person import PersonKey
 from tierii_mta.queue.delivery import Json
 from tierii_mta.queue.reserve import Reserve
 
-_RUN = 20_000  # contacts
+_RUN = 10_000  # contacts that are sorted together
 _PAGE = 200
-
-
-Page = list[tuple[Any, ...]]
 
 
 class Waiting(NamedTuple):
@@ -45,6 +42,10 @@ class Waiting(NamedTuple):
     line: int  # where it stands there
 
 
+Page = list[tuple[Any, ...]]
+Key = Callable[[tuple[Any, ...]], Any]
+
+
 class Order(Enum):
     """How contacts are handed back."""
 
@@ -53,7 +54,9 @@ class Order(Enum):
     NUMBER = "number"
 
 
-_KEYS = MappingProxyType({Order.PERSON: itemgetter(0, 1), Order.NUMBER: itemgetter(1)})
+_KEYS: Mapping[Order, Key | None] = MappingProxyType(
+    {Order.PERSON: None, Order.NUMBER: itemgetter(1)}  # None: how they compare anyway
+)
 
 
 class Spool:
@@ -85,7 +88,7 @@ class Spool:
         """Put a contact aside. Raises `Unavailable` if the disk takes no more, `NoRoom` before it is full."""
         self._run.append(contact)
         self._count += 1
-        if len(self._run) >= _RUN:
+        if len(self._run) >= (_RUN if self._order in _KEYS else _PAGE):
             self._write()
 
     def __iter__(self) -> Iterator[Waiting]:
@@ -135,11 +138,12 @@ class Spool:
         )
 
 
-def _merged(runs: Sequence[Iterator[Page]], key: Callable[[tuple[Any, ...]], Any]) -> Iterator[Page]:
+def _merged(runs: Sequence[Iterator[Page]], key: Key | None) -> Iterator[Page]:
     """Yield the contacts of sorted runs in order, some pages of them at a time. No two have the same key."""
     heads = [(page, run) for run in runs if (page := next(run, []))]
     while heads:
-        least = min(key(page[-1]) for page, _ in heads)  # what is unread stands behind it
+        last = min((page[-1] for page, _ in heads), key=key)  # what is unread stands behind it
+        least = last if key is None else key(last)
         ready: Page = []
         left = []
         for page, run in heads:
