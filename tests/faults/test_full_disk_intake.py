@@ -27,7 +27,7 @@ async def test_a_full_disk_is_said_with_452_before_it_is_full_and_nothing_is_kep
         async with open_stage(tmp_path, storage={"reserve": "100MB"}) as stage:
             door = await furnish(stage)
             await stage.sink("plain.example", "127.0.0.2", "limits: {keep: 100000}")
-            await stage.start_daemon()
+            await stage.start_daemon(web=False)
             offers = Offers()
             clients = Clients(offers, door, random.Random(4), ("plain.example",))
             clients.start(2)

@@ -21,6 +21,7 @@ from benchmarks.hostages import ALONE, Sizes, figures, measure
 from benchmarks import report
 from tests.faults.test_poison import ask, poisoned
 from tests.scenarios.stage import PROGRAM, Stage, open_stage
+from tests.support.program import comes_true, within
 
 HOLE, SILENT, GOOD = "127.0.0.7", "127.0.0.6", "127.0.0.2"
 PENDING, RETRY, QUEUED, COMPLETED = 0, 1, 2, 5
@@ -125,12 +126,11 @@ async def stage_sink(stage: Stage) -> AsyncIterator[None]:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        while not is_open(GOOD, stage.port):
-            await asyncio.sleep(0.05)
+        await comes_true(lambda: is_open(GOOD, stage.port), "the sink listens")
         yield
     finally:
         sink.terminate()
-        await sink.wait()
+        await within(sink.wait(), "the end of the sink")
 
 
 def is_open(address: str, port: int) -> bool:
@@ -151,7 +151,7 @@ async def test_good_mail_is_done_while_every_hostage_still_waits(tmp_path: Path)
         total = await good_mail(stage, "good", 20)
         with black_hole(HOLE, stage.port):
             async with silence(SILENT, stage.port) as open_at_dead, stage_sink(stage):
-                await stage.start_daemon()
+                await stage.start_daemon(web=False)
                 await until(lambda: count(stage, "good", COMPLETED) == total)
                 # Nothing of the others has ended: their time-outs are longer than this took, or it would show here.
                 assert count(stage, "holes", PENDING, QUEUED) == 120 * 12
@@ -171,7 +171,7 @@ async def test_a_failed_look_up_takes_only_a_few_and_the_domain_goes_on_once_it_
         await stage.run("enqueue", people(stage, "lost", ["lost.example"], 400))
         total = await good_mail(stage, "good", 5)
         async with stage_sink(stage):
-            await stage.start_daemon()
+            await stage.start_daemon(web=False)
             await until(lambda: count(stage, "good", COMPLETED) == total and count(stage, "lost", RETRY) > 0)
             assert count(stage, "lost", PENDING, QUEUED) >= 370, "a failed look-up fails those in hand, two at a time"
             stage.dns.mend("lost.example")
@@ -185,7 +185,7 @@ async def test_control_without_a_pause_one_failed_look_up_takes_all_mail_of_its_
         stage.publish("lost.example", GOOD)
         stage.dns.fail("lost.example", "SERVFAIL")
         await stage.run("enqueue", people(stage, "lost", ["lost.example"], 400))
-        await stage.start_daemon(poisoned("restless"))
+        await stage.start_daemon(poisoned("restless"), web=False)
         await until(lambda: count(stage, "lost", PENDING, QUEUED) < 100)
         await stage.stop_daemon(signal.SIGKILL)
 
@@ -195,7 +195,7 @@ async def test_control_without_their_bound_black_holes_take_the_whole_hand(tmp_p
         total = await good_mail(stage, "good", 300)
         with black_hole(HOLE, stage.port):
             async with silence(SILENT, stage.port), stage_sink(stage):
-                await stage.start_daemon(poisoned("shared-hand"))
+                await stage.start_daemon(poisoned("shared-hand"), web=False)
                 await until(lambda: count(stage, "holes", QUEUED) + count(stage, "dead", QUEUED) >= 900)
                 assert count(stage, "good", COMPLETED) < total, "good mail waits, though nothing else can end"
                 await stage.stop_daemon(signal.SIGKILL)
