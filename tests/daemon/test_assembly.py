@@ -1,9 +1,9 @@
 """The daemon's life, where it ends before it began."""
 
-import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.program import run
 from tierii_mta.storage import DaemonLock
 from tierii_mta.storage.backend import SQLITE_FILE
 
@@ -14,9 +14,8 @@ def test_a_second_daemon_does_not_touch_the_database_it_might_upgrade_under_the_
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     lock = DaemonLock.take(data_dir)
-    command = [sys.executable, "-m", "tierii_mta.cli.main", "--config", str(config), "serve"]
-    second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    code, said = run((sys.executable, "-m", "tierii_mta.cli.main"), ("--config", str(config), "serve"), tmp_path)
     lock.release()
-    assert second.returncode == 75, second.stderr
-    assert "another daemon" in second.stderr
+    assert code == 75, said
+    assert "another daemon" in said
     assert not (data_dir / SQLITE_FILE).exists()

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.daemon.test_certificate import put_certificate
+from tests.support.program import run
 from tierii_mta.daemon.settings.values import Endpoint
 from tierii_mta.daemon.sockets import bind, handed_over
 from tierii_mta.errors import ConfigurationError
@@ -44,16 +45,11 @@ def configured(folder: Path, **smtp: Any) -> Path:
 
 def refused(config: Path, *arguments: str) -> str:
     """Run `serve`, which does not come up, and return what it says."""
-    done = subprocess.run(
-        [*_PROGRAM, "--config", str(config), "serve", "--role", "inbound,submission", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 78, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    line = ("--config", str(config), "serve", "--role", "inbound,submission", *arguments)
+    code, said = run(_PROGRAM, line, config.parent)
+    assert code == 78, said
+    assert "Traceback" not in said
+    return said
 
 
 @contextmanager

@@ -41,7 +41,7 @@ CONTACTS = [
 
 async def test_every_kind_of_mx_ends_as_it_should(stage: Stage) -> None:
     await _receivers(stage)
-    await stage.start_daemon()
+    await stage.start_daemon(web=False)
     done = await stage.run("enqueue", stage.campaign("spring", CONTACTS), "--json")
     assert {key: done.summary[key] for key in ("campaign", "rows", "accepted", "rejected", "duplicates")} == {
         "campaign": "spring",
@@ -108,7 +108,7 @@ async def test_one_click_unsubscribes_and_looking_does_not(stage: Stage) -> None
 async def test_a_real_postfix_takes_it_and_the_signatures_hold(stage: Stage) -> None:
     stage.publish("postfix.example", "127.0.0.5")
     with Postfix(["postfix.example"], address=("127.0.0.5", stage.port)) as postfix:
-        await stage.start_daemon()
+        await stage.start_daemon(web=False)
         contacts = [{"email": f"user{number}@postfix.example", "first_name": f"Ü{number}"} for number in range(20)]
         await stage.run("enqueue", stage.campaign("postfix", contacts))
         await stage.settled("postfix", completed=20)
@@ -132,7 +132,7 @@ async def test_enqueue_can_be_run_again_and_changed_content_is_a_conflict(stage:
     assert (rerun.summary["accepted"], rerun.summary["duplicates"]) == (1, 1)
     conflict = await stage.run("enqueue", stage.campaign("again", CONTACTS[:2], subject="Other"), code=7)
     assert "again" in conflict.err
-    await stage.start_daemon()
+    await stage.start_daemon(web=False)
     await stage.settled("again", completed=2)
     assert len(stage.sinks["plain.example"].received) == 2
 
@@ -140,7 +140,7 @@ async def test_enqueue_can_be_run_again_and_changed_content_is_a_conflict(stage:
 async def test_a_paused_campaign_waits_and_a_cancelled_one_ends(stage: Stage) -> None:
     await stage.sink("plain.example", "127.0.0.2", "delay: {dot: 300ms}\nlimits: {keep: 5000}")
     contacts = [{"email": f"p{number}@plain.example"} for number in range(1000)]
-    await stage.start_daemon()
+    await stage.start_daemon(web=False)
     await stage.run("enqueue", stage.campaign("slow", contacts))
     await stage.run("pause", "slow")
     counts = await stage.settled("slow", active=0, queued=0)

@@ -118,6 +118,22 @@ async def start(program: Sequence[str], arguments: Iterable[str], *, folder: Pat
     return Forked(int(await within(answers.readline(), "a fork of our program")), answers, writer)
 
 
+def run(program: Sequence[str], arguments: Iterable[str], folder: Path) -> tuple[int, str]:
+    """Run a command to its end, for a test without a loop; return its exit code and what it said on stderr."""
+
+    async def to_its_end() -> tuple[int, str]:
+        with tempfile.TemporaryDirectory() as said:
+            err = Path(said, "err")
+            process = await start(program, arguments, folder=folder, out=Path(said, "out"), err=err)
+            try:
+                return await within(process.wait(), "the end of a command", err.read_text), err.read_text()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+
+    return asyncio.run(to_its_end())
+
+
 @functools.cache
 def _zygote() -> str:
     """Start the process that all commands of this test run are forked off, and return where it takes orders."""
