@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select, update
 from tierii_mta.clock import Instant
 from tierii_mta.queue.delivery import StreamId
 from tierii_mta.queue.pacing import Pace, Paced, StreamPlan, read_plan
-from tierii_mta.storage.bulk import insert_rows
+from tierii_mta.storage.backend import is_postgres
+from tierii_mta.storage.bulk import insert_rows, of_ids
 from tierii_mta.storage.codes import StreamState
 from tierii_mta.storage.tables import campaign, pace, stream
 
@@ -34,9 +35,10 @@ class PacedClaim:
 
     def __init__(self, connection: Connection, paced: Mapping[StreamId, Paced], now: Instant) -> None:
         self._connection, self._paced, self._now = connection, paced, now
-        owners = select(stream.c.id, stream.c.campaign).where(stream.c.id.in_(list(paced)))
-        self._owner = {StreamId(row.id): row.campaign for row in connection.execute(owners)} if paced else {}
-        self._paces = self._locked()
+        self._owner: dict[StreamId, int] = {}
+        self._paces: dict[int, Pace] = {}
+        if paced:
+            self._lock()
         self._given: dict[int, int] = {}
         for stream_id, owner in self._owner.items():
             if one := paced[stream_id].unused:
@@ -69,20 +71,29 @@ class PacedClaim:
             self._connection.execute(update(pace).where(pace.c.campaign == owner).values(values))
         return shut
 
-    def _locked(self) -> dict[int, Pace]:
-        owners = sorted({owner for owner in self._owner.values() if owner is not None})
-        if not owners:
-            return {}
-        rows = [(owner, 0, 0) for owner in owners]
-        insert_rows(
-            self._connection, pace, ("campaign", "arrival_us", "released"), rows, conflict="ON CONFLICT DO NOTHING"
-        )
-        wanted = select(pace).where(pace.c.campaign.in_(owners)).order_by(pace.c.campaign).with_for_update()
-        return {
-            row.campaign: Pace(
+    def _lock(self) -> None:
+        """Read where the campaigns stand, in one order for everybody; the first claim of one makes its row."""
+        self._read()
+        missing = self._paced.keys() - self._owner.keys()
+        if missing:
+            owners = select(stream.c.campaign).where(stream.c.id.in_(missing), stream.c.campaign.is_not(None))
+            rows = [(owner, 0, 0) for owner in sorted(set(self._connection.execute(owners).scalars()))]
+            columns = ("campaign", "arrival_us", "released")
+            insert_rows(self._connection, pace, columns, rows, conflict="ON CONFLICT DO NOTHING")
+            self._read()
+
+    def _read(self) -> None:
+        lock = " FOR UPDATE OF pace" if is_postgres(self._connection) else ""
+        for row in of_ids(self._connection, _PACES + lock, self._paced.keys()).all():
+            self._owner[StreamId(row.stream)] = row.campaign
+            self._paces[row.campaign] = Pace(
                 arrival_us=row.arrival_us,
                 released=row.released,
                 resumes_at=Instant(row.resumes_at) if row.resumes_at is not None else None,
             )
-            for row in self._connection.execute(wanted)
-        }
+
+
+_PACES = (
+    "SELECT stream.id AS stream, pace.campaign, pace.arrival_us, pace.released, pace.resumes_at "
+    "FROM stream JOIN pace ON pace.campaign = stream.campaign WHERE stream.id IN {ids} ORDER BY pace.campaign"
+)
