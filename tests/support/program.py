@@ -10,7 +10,6 @@ import functools
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -137,18 +136,13 @@ def run(program: Sequence[str], arguments: Iterable[str], folder: Path) -> tuple
 @functools.cache
 def _zygote() -> str:
     """Start the process that all commands of this test run are forked off, and return where it takes orders."""
-    folder = tempfile.mkdtemp(prefix="tierii-zygote-")
-    place = str(Path(folder) / "orders")
+    place = str(Path(tempfile.mkdtemp(prefix="tierii-zygote-"), "orders"))
     program = str(Path(__file__).with_name("zygote.py"))
     process = subprocess.Popen([sys.executable, "-P", program, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
 
-    def end() -> None:
-        process.communicate(timeout=LIMIT_S)
-        shutil.rmtree(folder)
-
-    atexit.register(end)
+    atexit.register(process.communicate, timeout=LIMIT_S)
     ready, _, _ = select.select([process.stdout], [], [], LIMIT_S)
     assert ready, "our program is not imported"
     assert process.stdout.readline() == b"ready\n"

@@ -2,7 +2,8 @@
 
 Owns the far side of `tests.support.program`: each order makes a fork, which is a process of its own in all that matters
 (pid, signals, folder, environment, exit code) and has saved the half second of CPU that importing takes.  It runs as a
-file, never under pytest: no thread and no event loop exists when it forks.  Ends with its standard input.
+file, never under pytest: no thread and no event loop exists when it forks.  Ends with its standard input, and takes
+the folder of its socket with it.
 
     order  → one line of JSON: script (None: the program itself; else a file of a test that builds something into it),
              arguments, folder, environ, out, err (files that are appended to)
@@ -16,9 +17,11 @@ import json
 import os
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from tierii_mta.cli import main as program
@@ -37,7 +40,8 @@ def listen(path: str) -> dict[str, Any]:
         ways.register(listener, selectors.EVENT_READ)
         while True:
             for key, _ in ways.select():
-                if key.fd == 0:
+                if key.fd == 0:  # whoever started us has ended, however it did
+                    shutil.rmtree(Path(path).parent, ignore_errors=True)
                     raise SystemExit(0)
                 if key.fileobj is listener:
                     customer, _ = listener.accept()
