@@ -235,6 +235,7 @@ def test_guards_stand_over_a_campaign_that_asks_for_none() -> None:
     [
         ("guards: {bounce: 500%}", "guards.bounce"),
         ("guards: {window: 5s}", "guards.window"),
+        ("guards: {window: 2d}", "guards.window"),
         ("guards: {canary: 0}", "guards.canary"),
         ("guards: {canary: 0%}", "guards.canary"),
         ("guards: {canary: yes}", "guards.canary"),

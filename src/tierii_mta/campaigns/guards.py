@@ -136,7 +136,7 @@ class Sliding:
 
     def sums(self, now: Instant) -> Mapping[Sight, int]:
         """Return the counts at `now`, forgetting what is past."""
-        past, forgotten = later(now, -self._window), later(now, -max(MEMORY, self._window))
+        past, forgotten = later(now, -self._window), later(now, -MEMORY)
         while self._steps:
             oldest = next(iter(self._steps))
             end, counts = (oldest + 1) * self._step_ms, self._steps[oldest]

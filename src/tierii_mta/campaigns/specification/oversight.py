@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from tierii_mta.campaigns.guards import Guard, Limits
+from tierii_mta.campaigns.guards import MEMORY, Guard, Limits
 from tierii_mta.campaigns.specification.sections import AddressText, Section, Share
 from tierii_mta.quantities import format_duration, parse_duration, parse_share
 
-_SHORTEST, _LONGEST = timedelta(minutes=1), timedelta(days=7)
+_SHORTEST = timedelta(minutes=1)
 
 
 def _canary(value: Any) -> int | float:
@@ -26,8 +26,8 @@ def _canary(value: Any) -> int | float:
 
 def _window(value: Any) -> timedelta:
     window = parse_duration(value)
-    if not _SHORTEST <= window <= _LONGEST:
-        raise ValueError(f"{value!r} is not between 1m and 7d")
+    if not _SHORTEST <= window <= MEMORY:
+        raise ValueError(f"{value!r} is not between 1m and 1d")
     return window
 
 
