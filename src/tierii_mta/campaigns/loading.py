@@ -4,9 +4,7 @@ Owns batching and counting.  Who is a recipient already, from an earlier run, is
 (person, campaign); and it has the last word on who is suppressed, for that may have happened a moment ago.
 """
 
-from collections.abc import Iterable
 from datetime import timedelta
-from itertools import islice
 
 from tierii_mta.campaigns.calendar import Clocks, alive_until
 from tierii_mta.campaigns.guards import canary_size
@@ -74,9 +72,9 @@ class Loader:
         self._show(show, total)
         self._summary.notices += tuple(self._clocks.notices())
 
-    def count(self, contacts: Iterable[Waiting]) -> None:
+    def count(self, contacts: Spool) -> None:
         """Do what `load` would do to an empty campaign, without writing."""
-        self._summary.accepted += sum(1 for _ in islice(contacts, self._limit))
+        self._summary.accepted += len(contacts) if self._limit is None else min(len(contacts), self._limit)
 
     def _room(self) -> int:
         return BATCH if self._limit is None else min(BATCH, self._limit - self._summary.accepted)
