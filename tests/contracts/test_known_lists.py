@@ -11,7 +11,7 @@ ANN = "ann@one.example"
 
 
 def named(list_id: str, name: str | None = None, **fields: Any) -> dict[str, Any]:
-    listing: dict[str, Json] = {"id": list_id} | ({"name": name} if name else {})
+    listing: dict[str, Json] = {"id": list_id, **({"name": name} if name else {})}
     snapshot = Snapshot(specification={"campaign": {"list": listing}}, contents={DIGEST: CONTENT})
     return {"list_id": list_id, "sender": "acme.example", "snapshot": snapshot, "fingerprint": list_id} | fields
 
