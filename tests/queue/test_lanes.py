@@ -291,7 +291,10 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = LaneDirectory()
+        plans = Plans()
+        plans.learn(StreamId(0), StreamPlan(rate=Rate.parse("2/s")))
+        self.directory = LaneDirectory(plans)
+        self.held: dict[int, Instant] = {}
         self.store = Store()
         self.now = START
         self.lanes = {number: make_lane(number, stream=number % 3) for number in range(1, 10)}
@@ -315,6 +318,11 @@ class DirectoryMachine(RuleBasedStateMachine):
         assert all(quota.limit <= room for quota in quotas)
         assert not {quota.lane for quota in quotas if self.suspended.get(quota.lane, START) > self.now}
         assert not {quota.lane for quota in quotas if self.lanes[quota.lane].stream in self.closed}
+        streams = Counter[int]()
+        for quota in quotas:
+            streams[self.lanes[quota.lane].stream] += quota.limit
+        assert not {stream for stream in streams if self.held.get(stream, START) > self.now}
+        assert streams[0] <= 2 * len(Priority)  # a turn of each
         claim = self.store.claim(quotas, self.lanes, self.now)
         if late and quotas:
             self.mail_comes(quotas[0].lane, quotas[0].priority, 0)
@@ -329,6 +337,11 @@ class DirectoryMachine(RuleBasedStateMachine):
         if retry is not None:
             self.mail_comes(one.lane.id, one.priority, retry)
 
+    @rule(stream=st.integers(0, 2), wait=st.integers(1, 3_000))
+    def hold(self, stream: int, wait: int) -> None:
+        self.held[stream] = Instant(self.now + wait)
+        self.directory.hold(StreamId(stream), self.held[stream])
+
     @rule(number=st.integers(1, 9), wait=st.integers(1, 3_000))
     def suspend(self, number: int, wait: int) -> None:
         self.suspended[number] = Instant(self.now + wait)
@@ -342,6 +355,7 @@ class DirectoryMachine(RuleBasedStateMachine):
     @rule(stream=st.integers(0, 2))
     def close(self, stream: int) -> None:
         self.closed.add(stream)
+        self.held.pop(stream, None)
         self.directory.close_stream(StreamId(stream))
 
     @rule()
@@ -351,6 +365,7 @@ class DirectoryMachine(RuleBasedStateMachine):
     @rule(stream=st.integers(0, 2))
     def open(self, stream: int) -> None:
         self.closed.discard(stream)
+        self.held.pop(stream, None)
         self.directory.open_stream(StreamId(stream))
         for (number, owner, priority), rows in self.store.rows.items():
             if owner == stream and rows:
