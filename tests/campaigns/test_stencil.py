@@ -138,14 +138,12 @@ def test_each_mail_is_what_it_would_be_alone(pieces: list[str], mails: list[list
 
 def test_mails_of_one_shape_share_a_stencil() -> None:
     stencils = Stencils(inlines=True, makes_text=True)
-    page = (
-        '<style>.a{top:0}</style><p class="a">Dear {}, <a href="https://x.example/{}">look</a> <a href="{}">leave</a>'
-    )
+    page = '<style>.a{top:0}</style><p class="a">Dear {}, <a href="https://x.example/{}">{}</a> <a href="{}">leave</a>'
     for number in range(50):
-        values = [f"Anna {number}", f"{number}?a=1&b={number}", f"https://mail.example/u/{number}"]
+        values = [f"Anna {number}", f"{number}?a=1&b={number}", f"look {number}", f"https://mail.example/u/{number}"]
         stencils.print(filled([page], values)[0])
     assert len(stencils) == 1
-    assert stencils.print(filled([page], ["", "1", "https://mail.example/u/1"])[0])[1].startswith("Dear , look")
+    assert stencils.print(filled([page], ["", "1", "look", "https://mail.example/u/1"])[0])[1].startswith("Dear , look")
     assert len(stencils) == 2
 
 

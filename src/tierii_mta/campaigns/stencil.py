@@ -125,6 +125,9 @@ def _take_apart(marked: str) -> tuple[list[str], list[str]]:
             around[-1] += value + after
             continue
         scheme = _scheme_of(value)
+        if scheme == value:
+            around[-1] += value + after
+            continue
         around[-1] += scheme
         values.append(value[len(scheme) :])
         around.append(after)
@@ -135,7 +138,7 @@ def _scheme_of(value: str) -> str:
     """Return how a web or mail address begins: whether a link shows in the text part depends on it."""
     if ":" not in value:
         return ""
-    return next((each for each in SHOWN_SCHEMES if value.startswith(each) and value != each), "")
+    return next((each for each in SHOWN_SCHEMES if value.startswith(each)), "")
 
 
 def _close(around: Sequence[str], values: Sequence[str], closed: frozenset[int]) -> tuple[list[str], list[str]]:
@@ -239,6 +242,8 @@ class _Link:
 def _may_be_equal(one: str, other: str) -> bool:
     """Whether two texts with holes could be filled so that they are the same, white space aside."""
     one, other = "".join(unescape(one).split()), "".join(unescape(other).split())
+    if _cannot_begin(one, other) or _cannot_begin(other, one):
+        return False
     one_head, _, one_rest = one.partition(_HOLE)
     other_head, _, other_rest = other.partition(_HOLE)
     if _HOLE not in one or _HOLE not in other:
@@ -248,3 +253,15 @@ def _may_be_equal(one: str, other: str) -> bool:
     one_tail, other_tail = one_rest.rpartition(_HOLE)[2], other_rest.rpartition(_HOLE)[2]
     heads = one_head.startswith(other_head) or other_head.startswith(one_head)
     return heads and (one_tail.endswith(other_tail) or other_tail.endswith(one_tail))
+
+
+def _cannot_begin(holed: str, address: str) -> bool:
+    """Whether a text that begins with a hole cannot become an address: a value's scheme is never part of a hole."""
+    scheme = _scheme_of(address)
+    if not scheme or not holed.startswith(_HOLE):
+        return False
+    after = holed[1:].partition(_HOLE)[0]
+    if not after:
+        return len(holed) == 1
+    rests = [scheme[begun:] for begun in range(1, len(scheme))]
+    return not any(rest.startswith(after) or after.startswith(rest) for rest in rests)
