@@ -7,7 +7,7 @@ import pytest
 
 from tests.campaigns.workshop import CAMPAIGN
 from tests.queue.test_timetable import at, text
-from tierii_mta.campaigns.calendar import Clocks, alive_until, compile_plan, parse_at
+from tierii_mta.campaigns.calendar import Clocks, alive_until, compile_plan, parse_at, remarks
 from tierii_mta.campaigns.specification import Campaign, parse
 from tierii_mta.errors import CheckFailed, UsageError
 from tierii_mta.quantities import Rate
@@ -64,6 +64,14 @@ def test_a_start_on_the_command_line_goes_before_the_files() -> None:
     assert plan(line, start="now").timetable.start is None
     with pytest.raises(UsageError, match="'soon' is not a time"):
         parse_at("soon", "UTC")
+
+
+def test_a_start_that_is_past_is_remarked() -> None:
+    assert remarks(plan('schedule: {start: "2027-01-13"}'), NOW) == (
+        "the start, 2027-01-13T00:00:00.000Z, is past: it starts now",
+    )
+    assert remarks(plan('schedule: {start: "2027-01-14"}'), NOW) == ()
+    assert remarks(plan(), NOW) == ()
 
 
 def test_a_pool_of_its_own_goes_before_the_domains() -> None:

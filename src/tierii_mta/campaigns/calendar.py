@@ -52,6 +52,12 @@ def compile_plan(campaign: Campaign, *, pool: str, now: Instant, at: str | None 
     return plan
 
 
+def remarks(plan: StreamPlan, now: Instant) -> tuple[str, ...]:
+    """Return what the operator may not have meant."""
+    start = plan.timetable.start
+    return (f"the start, {rfc3339(start)}, is past: it starts now",) if start is not None and start <= now else ()
+
+
 def parse_at(text: str, zone: str) -> Instant | None:
     """Return a start given on the command line, None for `now`; raises `UsageError`."""
     try:

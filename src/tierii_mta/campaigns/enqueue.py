@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tierii_mta.campaigns.admission import Known, rules_of
 from tierii_mta.campaigns.audience import Audience, Enrichment, Survey
-from tierii_mta.campaigns.calendar import compile_plan
+from tierii_mta.campaigns.calendar import compile_plan, remarks
 from tierii_mta.campaigns.compliance import Compliance, compliance_of
 from tierii_mta.campaigns.draft import check_links, check_start, check_state, is_loadable, make_draft
 from tierii_mta.campaigns.examination import Examiner, Subject
@@ -98,6 +98,8 @@ async def enqueue(
         rules = rules_of(campaign, clock, known, columns=run.columns)
         await run.screen([*screens, *rules, run.compliance], names, judged, chosen)
         summary = await run.inquire(draft, names, chosen)
+        if is_loadable(record):
+            summary.notices += remarks(plan, clock.now())
         loader = Loader(
             campaign.specification, store, clock, summary, meter=meter, plan=plan, limit=options.limit, reserve=reserve
         )
