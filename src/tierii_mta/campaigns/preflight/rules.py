@@ -171,7 +171,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C2", group=Group.CONTENT, severity=E, source="the reader",
-        title="every kind of contact, and the sample, gives a mail; shown fields are hardly ever blank",
+        title="every contact gives a mail (enqueue asks one of each kind); shown fields are hardly ever blank",
         remedy="mend the template, or the contacts", check=wording.check_rendering,
     ),
     Rule(
