@@ -3,23 +3,22 @@
 Owns the file and its order.  By person, the rows of one person stand together, which is how duplicates are found in no
 memory; and the store's unique index begins with the person key, which is random: a thousand contacts in the order of
 their file touch a thousand pages of it, sorted ones a dozen; that is a third of all octets written.  Sorted runs are
-written as they fill up and merged as they are read, so memory holds one run, and a page of each while merging.  Pages
-are merged whole: all that cannot stand behind what is still unread is sorted at once, which for presorted pieces costs
-less than a step of `heapq.merge`.  The file is private, has no name in its folder, and is gone with the process.
-Touches the file system.
+written as they fill up and merged as they are read, so memory holds one run, and a page of each while merging.  Merged
+one by one: sorting what is ready of all runs at once needs fewer steps and takes twice as long, for it leaves the
+processor's caches.  The file is private, has no name in its folder, and is gone with the process.  Touches the file system.
 """
 
+import heapq
 import marshal
 import os
 import tempfile
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from enum import Enum
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from tierii_mta.errors import Unavailable
 from tierii_mta.mail.person import PersonKey
@@ -42,10 +41,6 @@ class Waiting(NamedTuple):
     line: int  # where it stands there
 
 
-Page = list[tuple[Any, ...]]
-Key = Callable[[tuple[Any, ...]], Any]
-
-
 class Order(Enum):
     """How contacts are handed back."""
 
@@ -54,9 +49,7 @@ class Order(Enum):
     NUMBER = "number"
 
 
-_KEYS: Mapping[Order, Key | None] = MappingProxyType(
-    {Order.PERSON: None, Order.NUMBER: itemgetter(1)}  # None: how they compare anyway
-)
+_KEYS = MappingProxyType({Order.NUMBER: itemgetter(1)})  # by person is how they compare anyway
 
 
 class Spool:
@@ -88,23 +81,24 @@ class Spool:
         """Put a contact aside. Raises `Unavailable` if the disk takes no more, `NoRoom` before it is full."""
         self._run.append(contact)
         self._count += 1
-        if len(self._run) >= (_RUN if self._order in _KEYS else _PAGE):
+        if len(self._run) >= (_PAGE if self._order is Order.GIVEN else _RUN):
             self._write()
 
     def __iter__(self) -> Iterator[Waiting]:
         """Yield every contact put aside so far."""
         self._write()
         runs = [self._read(pages) for pages in self._pages]
-        pages = _merged(runs, _KEYS[self._order]) if self._order in _KEYS else chain.from_iterable(runs)
-        return map(Waiting._make, chain.from_iterable(pages))
+        if self._order is Order.GIVEN:
+            return chain.from_iterable(runs)
+        return heapq.merge(*runs, key=_KEYS.get(self._order))
 
     def _write(self) -> None:
         if not self._run:
             return
         if self._reserve is not None:
             self._reserve.check()
-        if self._order in _KEYS:
-            self._run.sort(key=_KEYS[self._order])
+        if self._order is not Order.GIVEN:
+            self._run.sort(key=_KEYS.get(self._order))
         pages = []
         for start in range(0, len(self._run), _PAGE):
             page = marshal.dumps([tuple(one) for one in self._run[start : start + _PAGE]])
@@ -122,13 +116,13 @@ class Spool:
         except OSError as cause:
             raise self._failure(cause) from cause
 
-    def _read(self, pages: list[tuple[int, int]]) -> Iterator[Page]:
+    def _read(self, pages: list[tuple[int, int]]) -> Iterator[Waiting]:
         for offset, size in pages:
             try:
                 page = os.pread(self._file.fileno(), size, offset)
             except OSError as cause:
                 raise self._failure(cause) from cause
-            yield marshal.loads(page)  # noqa: S302 what we wrote ourselves
+            yield from map(Waiting._make, marshal.loads(page))  # noqa: S302 what we wrote ourselves
 
     def _failure(self, cause: OSError) -> Unavailable:
         return Unavailable(
@@ -136,22 +130,3 @@ class Spool:
             where=str(self._folder or tempfile.gettempdir()),
             remedy="make room on that disk; the same command goes on later",
         )
-
-
-def _merged(runs: Sequence[Iterator[Page]], key: Key | None) -> Iterator[Page]:
-    """Yield the contacts of sorted runs in order, some pages of them at a time. No two have the same key."""
-    heads = [(page, run) for run in runs if (page := next(run, []))]
-    while heads:
-        last = min((page[-1] for page, _ in heads), key=key)  # what is unread stands behind it
-        least = last if key is None else key(last)
-        ready: Page = []
-        left = []
-        for page, run in heads:
-            end = bisect_right(page, least, key=key)
-            ready += page[:end]
-            rest = page[end:] or next(run, [])
-            if rest:
-                left.append((rest, run))
-        heads = left
-        ready.sort(key=key)
-        yield ready
