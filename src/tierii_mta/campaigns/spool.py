@@ -5,7 +5,8 @@ memory; and the store's unique index begins with the person key, which is random
 their file touch a thousand pages of it, sorted ones a dozen; that is a third of all octets written.  Sorted runs are
 written as they fill up and merged as they are read, so memory holds one run, and a page of each while merging.  Merged
 one by one: sorting what is ready of all runs at once needs fewer steps and takes twice as long, for it leaves the
-processor's caches.  The file is private, has no name in its folder, and is gone with the process.  Touches the file system.
+processor's caches.  The file is private, has no name in its folder, and is gone with the process.  Touches the file
+system.
 """
 
 import heapq
