@@ -27,7 +27,7 @@ from tierii_mta.queue.delivery import Json
 from tierii_mta.queue.reserve import Reserve
 
 _RUN = 10_000  # contacts that are sorted together
-_PAGE = 200
+_PAGE = 100
 
 
 class Waiting(NamedTuple):
