@@ -237,8 +237,12 @@ class MarkingSandbox(Sandbox):
 
     @staticmethod
     def escaped(value: Any) -> str:
-        if type(value) is _Marked:
-            return value
+        kind = type(value)
+        if kind is str and value and not _NEEDS_ESCAPE.search(value):
+            return f"{VALUE_BEGINS}{value}{VALUE_ENDS}"
+        if kind is _Marked:
+            marked: str = value
+            return marked
         text = Sandbox.escaped(value)
         if VALUE_BEGINS in text or VALUE_ENDS in text:  # a value's own; no HTML may hold them
             text = text.translate(_NO_MARKS)

@@ -28,7 +28,8 @@ _NUMBERED_HOLE = re.compile(f"{VALUE_BEGINS}([0-9]+){VALUE_ENDS}")
 _WORD = (  # without markup, white space, and what the text part drops
     r"(?:[^\s<>\"'&\x00-\x1f\x7f\u200b-\u200d\u2060\ufeff\u00ad\u034f]++|&(?:amp|lt|gt|#34|#39);)++"
 )
-_CALM = re.compile(f"{_WORD}(?: {_WORD})*+")
+_SCHEME = "|".join(map(re.escape, SHOWN_SCHEMES))
+_CALM = re.compile(f"{VALUE_BEGINS}((?:{_SCHEME})?+)({_WORD}(?: {_WORD})*+){VALUE_ENDS}")
 _OPEN_ENTITY = re.compile(r"&[#0-9A-Za-z]{0,40}\Z")
 _TRIALS = 100  # stencils; where few mails share one by then, most are worked on alone
 _MAX_REMEMBERED = 8_000_000  # characters
@@ -62,10 +63,10 @@ class Stencils:
         """Return the HTML part and the text part; the latter is empty where none is made."""
         self._printed += 1
         if self._cuts > _TRIALS and self._cuts > self._printed // 4:
-            return self._alone(marked.replace(VALUE_BEGINS, "").replace(VALUE_ENDS, ""))
-        around, values = _take_apart(marked)
-        while not isinstance(known := self._known(_HOLE.join(around)), _Stencil):
-            around, values = _close(around, values, known)  # this may make a link of its surroundings, and close others
+            return self._alone(_bare(marked))
+        shape, values = _take_apart(marked)
+        while not isinstance(known := self._known(shape), _Stencil):
+            shape, values = _close(shape, values, known)  # this may make a link of its surroundings, and close others
         stencil = known
         html = "".join(chain.from_iterable(zip(stencil.html, [*values, ""], strict=True)))
         if self._text_maker is None:
@@ -115,23 +116,24 @@ class Stencils:
         self._shapes[shape] = known
 
 
-def _take_apart(marked: str) -> tuple[list[str], list[str]]:
-    """Return what stands around the holes, and their values."""
-    first, *pieces = marked.split(VALUE_BEGINS)
-    around, values = [first], list[str]()
-    for piece in pieces:
-        value, _, after = piece.partition(VALUE_ENDS)
-        if not _CALM.fullmatch(value):
-            around[-1] += value + after
-            continue
-        scheme = _scheme_of(value)
-        if scheme == value:
-            around[-1] += value + after
-            continue
-        around[-1] += scheme
-        values.append(value[len(scheme) :])
-        around.append(after)
-    return around, values
+def _take_apart(marked: str) -> tuple[str, list[str]]:
+    """Return the shape, and the values of its holes.
+
+    How a web or mail address begins is no part of its value: whether a link shows in the text part depends on it.
+    """
+    pieces = _CALM.split(marked)  # around, scheme, value, around, scheme, ...
+    around, values = pieces[::3], pieces[2::3]
+    for number, scheme in enumerate(pieces[1::3]):
+        if scheme:
+            around[number] += scheme
+    if marked.count(VALUE_BEGINS) > len(values):
+        around = [_bare(piece) for piece in around]
+    return _HOLE.join(around), values
+
+
+def _bare(text: str) -> str:
+    """Return a text without the marks of values."""
+    return text.replace(VALUE_BEGINS, "").replace(VALUE_ENDS, "")
 
 
 def _scheme_of(value: str) -> str:
@@ -141,15 +143,11 @@ def _scheme_of(value: str) -> str:
     return next((each for each in SHOWN_SCHEMES if value.startswith(each)), "")
 
 
-def _close(around: Sequence[str], values: Sequence[str], closed: frozenset[int]) -> tuple[list[str], list[str]]:
-    left, kept = [around[0]], []
-    for number, (value, after) in enumerate(zip(values, around[1:], strict=True)):
-        if number in closed:
-            left[-1] += value + after
-        else:
-            kept.append(value)
-            left.append(after)
-    return left, kept
+def _close(shape: str, values: Sequence[str], closed: frozenset[int]) -> tuple[str, list[str]]:
+    """Return the shape with some of its holes filled in, and the values of the others."""
+    between = [value if number in closed else _HOLE for number, value in enumerate(values)]
+    left = "".join(chain.from_iterable(zip(shape.split(_HOLE), [*between, ""], strict=True)))
+    return left, [value for number, value in enumerate(values) if number not in closed]
 
 
 # -- which holes must be closed ------------------------------------------------------------------------------------
