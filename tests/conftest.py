@@ -34,9 +34,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test that waits, apart from the soak runs, its end."""
     for item in items:
-        if not isinstance(item, pytest.Function) or item.get_closest_marker("soak"):
-            continue
-        if inspect.iscoroutinefunction(item.obj):
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.timeout(0))
+        elif isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = _bounded(item.obj)
 
 
