@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierii_mta.mail.compose import Attachment, Skeleton
+from tierii_mta.mail.compose import Attachment, Skeleton, encode_text
 from tierii_mta.mail.header import HeaderInjection, raw_field, text_field
 
 HEADER = [text_field("Subject", "Hi"), raw_field("Message-ID", "<1@example.com>")]
@@ -176,3 +176,19 @@ def test_a_part_cannot_forge_the_end_of_another() -> None:
         f"before\n--{boundary}--\nafter\n--{boundary}\n",
         "h\n",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "encoding"),
+    [
+        (["a" * 998], b"7bit"),
+        (["a" * 999], b"quoted-printable"),
+        (["a" * 990] * 3 + ["b" * 998, ""], b"7bit"),
+        (["a", "b" * 999, "c"], b"quoted-printable"),
+        (["", "", "a" * 998, "", "b" * 999], b"quoted-printable"),
+    ],
+)
+def test_a_line_travels_as_it_is_up_to_998_octets(lines: list[str], encoding: bytes) -> None:
+    header, body = encode_text("\n".join(lines))
+    assert header.startswith(b"Content-Transfer-Encoding: " + encoding)
+    assert max(map(len, body.split(b"\r\n"))) <= 998

@@ -148,13 +148,24 @@ def encode_text(content: str) -> tuple[bytes, bytes]:
     if not octets.endswith(b"\n"):
         octets += b"\n"
     unsafe = len(octets.translate(None, _PLAIN_OCTETS))
-    if not unsafe and _BOUNDARY_MARK not in octets and max(map(len, octets.split(b"\n"))) <= MAX_LINE_OCTETS:
+    if not unsafe and _BOUNDARY_MARK not in octets and _has_short_lines(octets):
         return b"Content-Transfer-Encoding: 7bit\r\n\r\n", octets.replace(b"\n", _CRLF)
     if unsafe * _BASE64_SHARE <= len(octets):
         # with LF line ends; the encoder's soft breaks follow the first line end it sees
         encoded = binascii.b2a_qp(octets, quotetabs=False, istext=True).replace(b"\n", _CRLF)
         return b"Content-Transfer-Encoding: quoted-printable\r\n\r\n", encoded
     return b"Content-Transfer-Encoding: base64\r\n\r\n", _base64_lines(octets.replace(b"\n", _CRLF))
+
+
+def _has_short_lines(octets: bytes) -> bool:
+    """Whether no line is too long to travel; the last one has its end. Looks at one line in each thousand octets."""
+    done, size = 0, len(octets)
+    while done < size:
+        end = octets.rfind(b"\n", done, done + MAX_LINE_OCTETS + 1)
+        if end < 0:
+            return False
+        done = end + 1
+    return True
 
 
 def _base64_lines(octets: bytes) -> bytes:
