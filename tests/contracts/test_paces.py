@@ -66,15 +66,19 @@ async def test_two_daemons_share_one_rate(store: Installation) -> None:
 async def test_what_came_back_unused_and_who_is_suppressed_cost_nothing_of_the_rate(store: Installation) -> None:
     epoch = await store.register()
     await store.run_campaign("spring", NAMES)
-    await store.suppression.add([store.suppressed(name) for name in NAMES[:4]])
+    await store.suppression.add([store.suppressed(name) for name in NAMES[:15]])  # five of the ten of each lane
     plan = StreamPlan(rate=Rate.parse("8/s"))
     claim = await paced_claim(store, epoch, plan)
     taken = len(claim.deliveries)
-    assert 0 < taken < 8
+    assert 3 <= taken <= 5
     back = claim.deliveries[0]
     await store.queue.apply([store.settle(back, epoch, State.PENDING, from_state=State.QUEUED, due=store.now())])
-    again = await paced_claim(store, epoch, plan, unused=1)
-    assert len(again.deliveries) == 8 - taken + 1
+    claim = await paced_claim(store, epoch, plan, unused=1)
+    taken += len(claim.deliveries)
+    while not claim.shut:
+        claim = await paced_claim(store, epoch, plan)
+        taken += len(claim.deliveries)
+    assert taken == 8 + 1
 
 
 async def test_other_mail_is_claimed_beside_a_paced_campaign(store: Installation) -> None:
