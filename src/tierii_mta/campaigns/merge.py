@@ -41,6 +41,11 @@ def unsubscribe_url(codec: TokenCodec, base: str, key: PersonKey, list_id: str |
     return f"{base}/u/{seal_unsubscribe(codec, key, list_id or '', delivery)}"
 
 
+def preferences_url(codec: TokenCodec, base: str, key: PersonKey, sender: str, delivery: int | None) -> str:
+    """Return the address of a person's page about the mail of one domain."""
+    return f"{base}/p/{seal_preferences(codec, key, sender, delivery)}"
+
+
 class Kept(Snapshots, Protocol):
     """What is needed of the campaign store."""
 
@@ -110,7 +115,7 @@ class CampaignContent:
         sender = specification.from_address.domain
         return (
             unsubscribe_url(codec, base, key, specification.list_id, delivery.id),
-            f"{base}/p/{seal_preferences(codec, key, sender, delivery.id)}",
+            preferences_url(codec, base, key, sender, delivery.id),
             f"{base}/v/{seal_web_view(codec, key, delivery.id)}",
         )
 

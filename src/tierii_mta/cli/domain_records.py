@@ -10,10 +10,10 @@ from enum import StrEnum
 from tierii_mta.authentication.keys import dns_record
 from tierii_mta.cli.dkim import read_key
 from tierii_mta.clock import Clock
+from tierii_mta.daemon.names import make_resolver
 from tierii_mta.daemon.settings import Settings
 from tierii_mta.errors import ConfigurationError
 from tierii_mta.resolver.answer import Answer, Found, Resolver, Tempfail
-from tierii_mta.resolver.stub import StubResolver
 
 
 class Verdict(StrEnum):
@@ -36,7 +36,7 @@ class Finding:
 
 async def domain_findings(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     """Yield what the DNS says about our host name and each domain we send as."""
-    resolver = StubResolver(clock, nameservers=settings.dns.nameservers, timeout=settings.dns.timeout)
+    resolver = make_resolver(settings, clock)
     yield await _own_name(settings.hostname, resolver)
     for domain in settings.domains:
         return_path = settings.return_path(domain)

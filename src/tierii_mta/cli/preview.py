@@ -13,7 +13,7 @@ import click
 
 from tierii_mta.campaigns import specification
 from tierii_mta.campaigns.draft import check_links
-from tierii_mta.campaigns.merge import unsubscribe_url
+from tierii_mta.campaigns.merge import preferences_url, unsubscribe_url
 from tierii_mta.campaigns.proof import Links, Proof, ProofPress, marked
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.cli.installation import opened
@@ -23,7 +23,6 @@ from tierii_mta.cli.proof_page import page_of
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.errors import CheckFailed, Refused
 from tierii_mta.mail.address import Address
-from tierii_mta.mail.tokens import seal_preferences
 from tierii_mta.queue.delivery import Priority
 from tierii_mta.queue.intake import Submission
 from tierii_mta.smtp.requests import Recipient
@@ -117,10 +116,10 @@ def _links(installation: Installation, campaign: Campaign, to: Address) -> Links
     codec, base = installation.codec, installation.sender.public_url
     if base is None:
         return Links(unsubscribe="", preferences="", web_view="")
-    base, key, asked = base.rstrip("/"), codec.person_key(to), campaign.specification
+    key, asked = codec.person_key(to), campaign.specification
     return Links(
         unsubscribe=unsubscribe_url(codec, base, key, asked.list_id, None),
-        preferences=f"{base}/p/{seal_preferences(codec, key, asked.from_address.domain)}",
+        preferences=preferences_url(codec, base, key, asked.from_address.domain, None),
         web_view=f"{base}/v/test",  # there is no delivery to look up
     )
 

@@ -25,6 +25,11 @@ def list_scope(list_id: str) -> str:
     return f"{_LIST}{list_id}"
 
 
+def scope_of(list_id: str | None) -> str:
+    """Return what a person leaves by a mail: its list; without one, all marketing mail of ours."""
+    return list_scope(list_id) if list_id else EVERYWHERE
+
+
 def sender_scope(domain: str) -> str:
     """Return the scope of all that is sent as one domain, in A-labels."""
     return f"{_SENDER}{domain}"

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tierii_mta.clock import Instant
-from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionReason, list_scope
+from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionReason, scope_of
 from tierii_mta.correspondence.reading import Blame, Bounce, BouncedRecipient, Kind, Reading
 from tierii_mta.correspondence.sent import Sent
 from tierii_mta.correspondence.thread import Match, Route, Trust
@@ -213,7 +213,7 @@ def _unsubscribed(case: Case) -> Effects:
     if sent is None:
         return _left_long_ago(case)
     is_signed = Purpose.UNSUBSCRIBE in case.arrival.purposes
-    scope = list_scope(sent.list_id) if sent.list_id else EVERYWHERE
+    scope = scope_of(sent.list_id)
     method = "mailto" if is_signed else "word"
     is_new = "unsubscribed" not in sent.marks
     event = _event(case, EventType.UNSUBSCRIBED, sent, {"scope": scope, "method": method, **_where(case)})

@@ -20,7 +20,7 @@ from typing import Protocol
 import structlog
 
 from tierii_mta.clock import Clock, sortable_id
-from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionReason, list_scope
+from tierii_mta.consent.suppression import Suppression, SuppressionReason, scope_of
 from tierii_mta.correspondence.codec import encode
 from tierii_mta.correspondence.effects import Arrival, Case, Effects, effects
 from tierii_mta.correspondence.intray import InHand, Intray
@@ -243,10 +243,10 @@ class Processor:
             found = open_signed_address(self._codec, address) if address is not None else None
             if found is not None and found.leaver is not None:
                 tag = found.leaver.list_tag
-                lists = [name for name in await self._store.list_ids() if list_tag(name) == tag]
+                left = next((name for name in await self._store.list_ids() if list_tag(name) == tag), None)
                 return Suppression(
                     key=found.leaver.key,
-                    scope=list_scope(lists[0]) if lists else EVERYWHERE,
+                    scope=scope_of(left),
                     reason=SuppressionReason.UNSUBSCRIBE,
                     evidence="mailto",
                     created_at=self._clock.now(),

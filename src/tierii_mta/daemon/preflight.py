@@ -18,9 +18,9 @@ from tierii_mta.campaigns.segmenting import Providers, segment_of
 from tierii_mta.campaigns.specification import Campaign
 from tierii_mta.consent.suppression import SuppressionList, SuppressionReason
 from tierii_mta.daemon.installation import Installation
+from tierii_mta.daemon.names import make_resolver
 from tierii_mta.daemon.way_out import load_shaping, sources_of
 from tierii_mta.mail.person import PersonKey
-from tierii_mta.resolver.stub import StubResolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,7 @@ async def open_preflight(
         if is_live:
             from tierii_mta.campaigns.preflight.probe import open_probe  # noqa: PLC0415  httpx is slow to import
 
-            resolver = StubResolver(
-                installation.clock, nameservers=settings.dns.nameservers, timeout=settings.dns.timeout
-            )
+            resolver = make_resolver(settings, installation.clock)
             stack.push_async_callback(resolver.close)
             web = await stack.enter_async_context(open_probe())
             world = World(resolver=resolver, web=web, opinions=KeptOpinions(installation.suppression))
@@ -83,7 +81,7 @@ async def open_providers(
     if not is_live:
         yield MxProviders(None, shaping)
         return
-    resolver = StubResolver(installation.clock, nameservers=settings.dns.nameservers, timeout=settings.dns.timeout)
+    resolver = make_resolver(settings, installation.clock)
     try:
         yield MxProviders(resolver, shaping)
     finally:

@@ -16,6 +16,7 @@ from tierii_mta.authentication.examine import WITHIN
 from tierii_mta.authentication.results import write_results
 from tierii_mta.clock import Clock
 from tierii_mta.daemon.metrics import CHECK_TROUBLES, FINDINGS, VERDICTS, Metrics
+from tierii_mta.daemon.names import make_resolver
 from tierii_mta.daemon.settings import Settings
 from tierii_mta.daemon.settings.screening import ChecksSettings
 from tierii_mta.daemon.way_out import machine_addresses
@@ -78,7 +79,7 @@ def build_screening(
 ) -> Screened:
     """Return the checks of the settings, with a resolver of their own: what strangers ask of it is theirs alone."""
     wanted = settings.smtp.inbound.checks
-    resolver = StubResolver(clock, nameservers=settings.dns.nameservers, timeout=settings.dns.timeout)
+    resolver = make_resolver(settings, clock)
     zones = [Zone(name=one.zone, answers=one.answers or ANY_ANSWER) for one in wanted.lists]
     lists = Lists(zones, resolver, clock) if zones else None
     rspamd = _rspamd(wanted, clock, settings.hostname)

@@ -20,6 +20,7 @@ from tierii_mta.clock import Clock, elapsed
 from tierii_mta.correspondence.local import LocalDelivery
 from tierii_mta.daemon.installation import Installation
 from tierii_mta.daemon.mailboxes import local_delivery
+from tierii_mta.daemon.names import make_resolver
 from tierii_mta.daemon.settings import Settings
 from tierii_mta.errors import Unavailable
 from tierii_mta.outbound.connection import Timeouts
@@ -114,7 +115,7 @@ class WayOut:
 def build_way_out(installation: Installation, *, content: ContentSource, committer: Committer, plans: Plans) -> WayOut:
     """Wire the transport of the settings; raises `ConfigurationError`."""
     settings = installation.settings
-    resolver = StubResolver(installation.clock, nameservers=settings.dns.nameservers, timeout=settings.dns.timeout)
+    resolver = make_resolver(settings, installation.clock)
     share = Share(installation.queue, installation.clock)
     direct = DirectMx(
         _direct_mx(settings, plans),

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from tierii_mta.clock import Clock, elapsed, sortable_id
-from tierii_mta.consent.suppression import EVERYWHERE, Suppression, SuppressionList, SuppressionReason, list_scope
+from tierii_mta.consent.suppression import Suppression, SuppressionList, SuppressionReason, scope_of
 from tierii_mta.events import Event, EventType
 from tierii_mta.mail.person import PersonKey
 from tierii_mta.mail.tokens import Unsubscribe
@@ -65,7 +65,7 @@ class ListUnsubscriber:
 
     async def unsubscribe(self, link: Unsubscribe, method: Method) -> bool:
         """Add `list:ID` (a link without a list: everything) with the method as evidence, and `email.unsubscribed`."""
-        scope = _scope(link)
+        scope = scope_of(link.list_id)
         mail = await mail_of(self.journal, link.delivery)
         is_new = not any(entry.expires_at is None for entry in await self._words(link))
         is_told = mail is not None and any(event.type is EventType.UNSUBSCRIBED for event in mail.events)
@@ -83,17 +83,15 @@ class ListUnsubscriber:
             return False
         if found:
             reason = SuppressionReason.UNSUBSCRIBE
-            await self.suppressions.remove(link.key, _scope(link), reason=reason, by="person", why="unsubscribe page")
+            await self.suppressions.remove(
+                link.key, scope_of(link.list_id), reason=reason, by="person", why="unsubscribe page"
+            )
         return True
 
     async def _words(self, link: Unsubscribe) -> list[Suppression]:
         """Return the person's own word about what the link is for."""
-        scope, reason = _scope(link), SuppressionReason.UNSUBSCRIBE
+        scope, reason = scope_of(link.list_id), SuppressionReason.UNSUBSCRIBE
         return [one for one in await self.suppressions.find([link.key]) if (one.scope, one.reason) == (scope, reason)]
-
-
-def _scope(link: Unsubscribe) -> str:
-    return list_scope(link.list_id) if link.list_id else EVERYWHERE
 
 
 async def mail_of(journal: Journal, delivery: int | None) -> History | None:
